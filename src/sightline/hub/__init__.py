@@ -1,0 +1,1 @@
+"""The de-identified research store: subjects, collections, annotations, models, runs, lineage."""

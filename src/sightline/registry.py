@@ -1,0 +1,79 @@
+"""Extension points: one file, or one entry point of an outside package, adds one thing.
+
+A plug-in's file name is its name, and it defines `PLUGIN`. Listing names imports nothing.
+"""
+
+import dataclasses
+import importlib
+import importlib.metadata
+import pkgutil
+from typing import Generic, TypeVar
+
+from sightline.errors import NameTaken, UnknownName
+
+Plugin = TypeVar("Plugin")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Registry(Generic[Plugin]):
+    """The plug-ins of one kind: our own files and outsiders' entry points.
+
+    Attributes:
+        package: the folder that holds our own, such as `sightline.formats`; the entry-point
+            group has the same name.
+        kind: the class every `PLUGIN` is an instance of.
+        skip: module names of the folder that are no plug-ins.
+    """
+
+    package: str
+    kind: type[Plugin]
+    skip: frozenset[str] = frozenset()
+
+    def names(self) -> list[str]:
+        """List every name without importing a plug-in.
+
+        Raises:
+            NameTaken: Two plug-ins claim one name.
+        """
+        return sorted(self._targets())
+
+    def get(self, name: str) -> Plugin:
+        """Import and return one plug-in.
+
+        Raises:
+            UnknownName: No plug-in has that name.
+            NameTaken: Two plug-ins claim one name.
+        """
+        targets = self._targets()
+        if name not in targets:
+            raise UnknownName(
+                f"{self.package} has no {name!r}",
+                hint=f"Known: {', '.join(sorted(targets))}.",
+            )
+        plugin = importlib.import_module(targets[name]).PLUGIN
+        if not isinstance(plugin, self.kind):
+            raise UnknownName(
+                f"PLUGIN of {targets[name]} is no {self.kind.__name__}",
+                hint="See CONTRIBUTING.md, 'Adding a plug-in'.",
+            )
+        return plugin
+
+    def all(self) -> dict[str, Plugin]:
+        """Import every plug-in and return them by name."""
+        return {name: self.get(name) for name in self.names()}
+
+    def _targets(self) -> dict[str, str]:
+        folder = importlib.import_module(self.package).__path__
+        targets = {
+            module.name: f"{self.package}.{module.name}"
+            for module in pkgutil.iter_modules(folder)
+            if not module.name.startswith("_") and module.name not in self.skip
+        }
+        for entry in importlib.metadata.entry_points(group=self.package):
+            if entry.name in targets and targets[entry.name] != entry.module:
+                raise NameTaken(
+                    f"{entry.name!r} of {entry.module} is already {targets[entry.name]}",
+                    hint=f"Rename or uninstall one of the two plug-ins of {self.package}.",
+                )
+            targets[entry.name] = entry.module
+        return targets

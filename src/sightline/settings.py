@@ -1,0 +1,130 @@
+"""The one settings table: it feeds file, environment, command line, docs and tests.
+
+A value comes from, in this order: the command line, a variable `SIGHTLINE_<NAME>`,
+`sightline.toml` in the data directory, the default.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from sightline.errors import BadSettings
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Everything a site can set. Read once at start, then passed down."""
+
+    model_config = SettingsConfigDict(env_prefix="SIGHTLINE_", frozen=True, extra="forbid")
+
+    data_dir: Path = Field(
+        default=Path("sightline-data"), description="Folder that holds everything Sightline keeps."
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address to listen on. Keep it on loopback: there are no accounts yet.",
+    )
+    web_port: Port = Field(default=8042, description="Port of the web pages and DICOMweb.")
+    dimse_port: Port = Field(default=11112, description="Port of the DICOM listener.")
+    ae_title: str = Field(
+        default="SIGHTLINE", max_length=16, description="Our application entity title."
+    )
+    pacs: str = Field(
+        default="",
+        description="Where results are sent by C-STORE, as `AETITLE@host:port`. Empty: nowhere.",
+    )
+    quiet_period_s: float = Field(
+        default=5.0,
+        gt=0,
+        description="A study is complete when its associations ended and nothing came for so long.",
+        json_schema_extra={"unit": "s"},
+    )
+    max_pdu_bytes: int = Field(
+        default=131072,
+        ge=4096,
+        description="Largest PDU offered and accepted.",
+        json_schema_extra={"unit": "byte"},
+    )
+    max_associations: int = Field(default=32, ge=1, description="DICOM associations at a time.")
+    max_outbox_attempts: int = Field(
+        default=30, ge=1, description="Attempts to deliver a result before it is marked failed."
+    )
+    threads: int = Field(
+        default=0, ge=0, description="Threads for learning and inference. 0: one a core."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe event that is logged."
+    )
+    log_json: bool = Field(default=False, description="Log JSON lines instead of text.")
+
+    @classmethod
+    def settings_customise_sources(  # noqa: PLR0917 - pydantic calls it by position
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the command line first, then the environment, then the file."""
+        given = init_settings().get("data_dir") or os.environ.get("SIGHTLINE_DATA_DIR")  # noqa: TID251 - the door to the environment
+        folder = Path(str(given)) if given else Path("sightline-data")
+        toml = TomlConfigSettingsSource(settings_cls, folder / "sightline.toml")
+        return (init_settings, env_settings, toml)
+
+    @classmethod
+    def load(cls, **given: object) -> Self:
+        """Read the settings; `given` values that are not None come first.
+
+        Raises:
+            BadSettings: A value does not validate.
+        """
+        chosen = {name: value for name, value in given.items() if value is not None}
+        try:
+            return cls(**chosen)  # type: ignore[arg-type]  # validated by pydantic
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise BadSettings(
+                f"setting {name!r}: {first['msg']} (given: {first['input']!r})",
+                hint="See docs/reference/settings.md for names, types and defaults.",
+            ) from error
+        except ValueError as error:
+            raise BadSettings(
+                f"sightline.toml cannot be read: {error}",
+                hint="Mend the file in the data directory; it is TOML, `name = value` a line.",
+            ) from error
+
+    @property
+    def archive_dir(self) -> Path:
+        """The identified store."""
+        return self.data_dir / "archive"
+
+    @property
+    def hub_dir(self) -> Path:
+        """The de-identified store."""
+        return self.data_dir / "hub"
+
+    @property
+    def vault_dir(self) -> Path:
+        """The key of the hub; only `deid` reads it."""
+        return self.data_dir / "vault"
+
+    @property
+    def jobs_dir(self) -> Path:
+        """The record of durable jobs."""
+        return self.data_dir / "jobs"
+
+    @property
+    def runs_dir(self) -> Path:
+        """Checkpoints of unfinished training runs."""
+        return self.data_dir / "runs"

@@ -1,0 +1,149 @@
+"""Chunked arrays: Zarr v3, sharded, inner chunks of 32^3, Blosc lz4hc; any Zarr tool reads them.
+
+Why this layout: docs/decisions/0001-array-format.md.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import tensorstore as ts
+
+from sightline.errors import DamagedObject
+from sightline.store.durable import sync_folder, sync_tree
+from sightline.values.arrays import Voxels
+
+INNER_CHUNK = 32
+SHARD = 256
+Box: TypeAlias = tuple[slice, slice, slice]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PendingRead:
+    """A read that has started; `result` waits for it."""
+
+    future: Any
+
+    def result(self) -> Voxels:
+        """Return the voxels of the box, C-contiguous, in the stored type."""
+        voxels: Voxels = self.future.result()
+        return voxels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class StoredArray:
+    """One array on disk, read box by box.
+
+    Attributes:
+        attributes: the JSON attributes of the Zarr array.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    attributes: dict[str, Any]
+    _handle: Any
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open an array written by `write_array`.
+
+        Raises:
+            DamagedObject: There is no readable array at `path`.
+        """
+        try:
+            attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
+            handle = ts.open(
+                {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(path)}}, open=True
+            ).result()
+        except (OSError, ValueError, KeyError) as error:
+            raise DamagedObject(
+                f"array {path.name} cannot be read",
+                hint="Restore the hub's folder from a backup, or send the study again.",
+            ) from error
+        slices, rows, columns = handle.shape
+        return cls(
+            path=path,
+            shape=(slices, rows, columns),
+            dtype=np.dtype(handle.dtype.numpy_dtype),
+            attributes=attributes,
+            _handle=handle,
+        )
+
+    def start_read(self, box: Box) -> PendingRead:
+        """Begin reading a box that lies inside the array; several may be under way."""
+        return PendingRead(self._handle[box].read(order="C"))
+
+    def read(self, box: Box | None = None) -> Voxels:
+        """Read a box, or everything."""
+        return self.start_read(box or (slice(None), slice(None), slice(None))).result()
+
+
+def write_array(path: Path, voxels: Voxels, attributes: dict[str, Any]) -> None:
+    """Write `voxels` durably at `path`; a repeat replaces what an interrupted one left.
+
+    Args:
+        path: the folder to make; its parent exists.
+        voxels: (slices, rows, columns), an integer or float type.
+        attributes: JSON values kept in the array's metadata.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    handle = ts.open(_layout(unfinished, voxels, attributes), create=True).result()
+    handle.write(voxels).result()
+    sync_tree(unfinished)
+    if path.exists():
+        shutil.rmtree(path)
+    unfinished.rename(path)
+    sync_folder(path.parent)
+
+
+def array_digest(voxels: Voxels) -> str:
+    """Return SHA-256 over type, shape and values, whatever the chunks are."""
+    header = f"{voxels.dtype.str}{voxels.shape}".encode()
+    return hashlib.sha256(header + np.ascontiguousarray(voxels).tobytes()).hexdigest()
+
+
+def _layout(path: Path, voxels: Voxels, attributes: dict[str, Any]) -> dict[str, Any]:
+    # One shard holds a whole small volume; a shard is a multiple of the inner chunk.
+    shard = [min(SHARD, -(-size // INNER_CHUNK) * INNER_CHUNK) for size in voxels.shape]
+    # Masks compress better unshuffled, and shuffling one-byte items is wasted work.
+    shuffle = "shuffle" if voxels.dtype.itemsize > 1 else "noshuffle"
+    blosc = {
+        "cname": "lz4hc",
+        "clevel": 5,
+        "shuffle": shuffle,
+        "typesize": voxels.dtype.itemsize,
+        "blocksize": 0,
+    }
+    inner = {
+        "chunk_shape": [INNER_CHUNK] * 3,
+        "codecs": [
+            {"name": "bytes", "configuration": {"endian": "little"}}
+            if voxels.dtype.itemsize > 1
+            else {"name": "bytes"},
+            {"name": "blosc", "configuration": blosc},
+        ],
+        "index_codecs": [
+            {"name": "bytes", "configuration": {"endian": "little"}},
+            {"name": "crc32c"},
+        ],
+        "index_location": "end",
+    }
+    return {
+        "driver": "zarr3",
+        "kvstore": {"driver": "file", "path": str(path)},
+        "metadata": {
+            "shape": list(voxels.shape),
+            "data_type": voxels.dtype.name,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shard}},
+            "codecs": [{"name": "sharding_indexed", "configuration": inner}],
+            "attributes": attributes,
+            "dimension_names": ["slice", "row", "column"],
+        },
+    }

@@ -1,0 +1,66 @@
+"""Immutable objects by SHA-256 in a local folder."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from sightline.errors import DamagedObject, UnknownName
+from sightline.store.durable import make_folder, write_durably
+from sightline.values.identity import Digest
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ObjectStore:
+    """A folder of objects; file names are digests, never anything a sender chose."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Use `folder`, making it where it is missing."""
+        make_folder(folder)
+        return cls(folder)
+
+    def put(self, content: bytes) -> Digest:
+        """Keep `content` durably and return its digest; a repeat costs no write.
+
+        Raises:
+            OSError: The bytes could not be made durable.
+        """
+        digest = Digest(hashlib.sha256(content).hexdigest())
+        path = self.path(digest)
+        if not path.exists():
+            make_folder(path.parent)
+            write_durably(path, content)
+        return digest
+
+    def path(self, digest: Digest) -> Path:
+        """Return where the object lies or would lie."""
+        return self.folder / digest[:2] / digest
+
+    def get(self, digest: Digest) -> bytes:
+        """Read an object and check it.
+
+        Raises:
+            UnknownName: There is no such object.
+            DamagedObject: The bytes no longer match the digest.
+        """
+        try:
+            content = self.path(digest).read_bytes()
+        except FileNotFoundError as error:
+            raise UnknownName(
+                f"no object {digest[:12]}", hint="Restore the objects folder from a backup."
+            ) from error
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise DamagedObject(
+                f"object {digest[:12]} does not match its digest",
+                hint="Restore this file from a backup, or have the study sent again.",
+            )
+        return content
+
+    def digests(self) -> Iterator[Digest]:
+        """List every object."""
+        for path in sorted(self.folder.glob("[0-9a-f][0-9a-f]/[0-9a-f]*")):
+            yield Digest(path.name)

@@ -1,0 +1,93 @@
+"""A study on either side of the door. The hub accepts only the second type."""
+
+import dataclasses
+from pathlib import Path
+
+from sightline.values.identity import (
+    Digest,
+    HubInstanceUid,
+    HubSeriesUid,
+    HubStudyUid,
+    InstanceUid,
+    LineageId,
+    Patient,
+    SeriesUid,
+    StudyUid,
+    SubjectId,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class IdentifiedInstance:
+    """One stored instance of the archive.
+
+    Attributes:
+        path: the file, Part 10, exactly as kept.
+        lineage_id: set for a result of ours: the lineage id of that result.
+    """
+
+    uid: InstanceUid
+    series_uid: SeriesUid
+    sop_class_uid: str
+    digest: Digest
+    path: Path
+    lineage_id: LineageId | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class IdentifiedStudy:
+    """A study as it came, with the patient it belongs to."""
+
+    uid: StudyUid
+    patient: Patient
+    revision: int
+    instances: tuple[IdentifiedInstance, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class DeidentifiedInstance:
+    """One instance after the door.
+
+    Attributes:
+        content: the whole Part 10 file.
+        lineage_id: carried over from a result of ours.
+        source_series_uid: for a segmentation, the hub series it was drawn on.
+    """
+
+    uid: HubInstanceUid
+    series_uid: HubSeriesUid
+    sop_class_uid: str
+    content: bytes
+    lineage_id: LineageId | None = None
+    source_series_uid: HubSeriesUid | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Certificate:
+    """What the door did to one study; holds no patient value.
+
+    Attributes:
+        actions: how often each action was taken, by name.
+        outputs: digest of every instance that left, by hub UID.
+        held: how many instances stay in quarantine, by reason.
+    """
+
+    study_uid: HubStudyUid
+    subject_id: SubjectId
+    profile: str
+    table_edition: str
+    options: tuple[str, ...]
+    actions: dict[str, int]
+    outputs: dict[str, Digest]
+    held: dict[str, int]
+    created_at: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class DeidentifiedStudy:
+    """A study that passed the door; only `deid` makes one."""
+
+    uid: HubStudyUid
+    subject_id: SubjectId
+    instances: tuple[DeidentifiedInstance, ...]
+    certificate: Certificate
