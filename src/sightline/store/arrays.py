@@ -57,11 +57,11 @@ class StoredArray:
             DamagedObject: There is no readable array at `path`.
         """
         try:
-            attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
+            metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
             handle = ts.open(
                 {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(path)}}, open=True
             ).result()
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError) as error:
             raise DamagedObject(
                 f"array {path.name} cannot be read",
                 hint="Restore the hub's folder from a backup, or send the study again.",
@@ -71,7 +71,7 @@ class StoredArray:
             path=path,
             shape=(slices, rows, columns),
             dtype=np.dtype(handle.dtype.numpy_dtype),
-            attributes=attributes,
+            attributes=metadata.get("attributes", {}),
             _handle=handle,
         )
 
