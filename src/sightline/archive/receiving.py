@@ -1,0 +1,229 @@
+"""Taking instances in: durable bytes first, then one transaction of the catalog."""
+
+import dataclasses
+
+import sqlalchemy as sa
+
+from sightline import clock, log
+from sightline.archive.archive import Archive
+from sightline.catalog.archive_tables import (
+    ASSOCIATION,
+    HOLDING,
+    INSTANCE,
+    PATIENT,
+    SERIES,
+    STUDY,
+)
+from sightline.catalog.database import insert_new
+from sightline.formats.dicom_file import Header, read_header
+from sightline.values.arrival import Arrival, Holding, Outcome, Source
+from sightline.values.identity import Digest, InstanceUid, LineageId, Patient, StudyUid
+
+_log = log.get("archive")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Stored:
+    """Bytes that are durable in the object store."""
+
+    digest: Digest
+    size_bytes: int
+
+
+def keep(archive: Archive, content: bytes, source: Source) -> Arrival:
+    """Keep one Part 10 file; when this returns, it survives power loss.
+
+    Raises:
+        NotDicom: The bytes are no DICOM instance; nothing was kept.
+        OSError: The bytes could not be made durable.
+    """
+    header = read_header(content)
+    stored = Stored(digest=archive.objects.put(content), size_bytes=len(content))
+    with archive.database.write() as connection:
+        arrival = insert_instance(connection, header, stored, source=source)
+        if arrival.outcome == "new":
+            _mark_changed(connection, arrival.study_uid)
+    if arrival.outcome == "conflict":
+        _log.warning("instance_conflicts", study=arrival.study_uid, instance=arrival.uid)
+    return arrival
+
+
+def insert_instance(
+    connection: sa.Connection,
+    header: Header,
+    stored: Stored,
+    *,
+    source: Source,
+    lineage_id: LineageId | None = None,
+) -> Arrival:
+    """Enter one stored object into the catalog, within the caller's transaction."""
+    study_uid, uid = StudyUid(header.study_uid), InstanceUid(header.instance_uid)
+    known = connection.execute(sa.select(INSTANCE.c.digest).where(INSTANCE.c.uid == uid)).scalar()
+    outcome: Outcome
+    if known == stored.digest:
+        outcome = "duplicate"
+    elif known is not None:
+        outcome = "conflict"
+        hold(connection, _conflict(header, stored.digest, "other_content_same_uid"))
+    elif not _enter_study(connection, header):
+        outcome = "conflict"
+        hold(connection, _conflict(header, stored.digest, "study_of_another_patient"))
+    else:
+        outcome = "new"
+        _enter_series(connection, header)
+        row = _instance_row(header, source) | dataclasses.asdict(stored)
+        connection.execute(INSTANCE.insert().values(lineage_id=lineage_id, **row))
+    return Arrival(uid=uid, study_uid=study_uid, outcome=outcome)
+
+
+def hold(connection: sa.Connection, holding: Holding) -> None:
+    """Enter something into quarantine; a repeat changes nothing."""
+    insert_new(
+        connection,
+        HOLDING,
+        {
+            "study_uid": holding.study_uid,
+            "series_uid": holding.series_uid,
+            "instance_uid": holding.instance_uid,
+            "digest": holding.digest,
+            "reason": holding.reason,
+            "detail": holding.detail,
+            "held_at": holding.held_at or clock.timestamp(),
+        },
+    )
+
+
+def open_association(archive: Archive, calling_ae: str, address: str) -> int:
+    """Record that a sender connected and return the row's id."""
+    with archive.database.write() as connection:
+        done = connection.execute(
+            ASSOCIATION.insert().values(
+                calling_ae=calling_ae, address=address, opened_at=clock.timestamp(), ended=""
+            )
+        )
+        key = done.inserted_primary_key
+        assert key is not None  # noqa: S101 - the insert above made it
+        return int(key[0])
+
+
+def close_association(archive: Archive, association: int, ended: str) -> None:
+    """Record that a sender left; `ended` is `released`, `aborted` or `lost`."""
+    with archive.database.write() as connection:
+        connection.execute(
+            ASSOCIATION.update()
+            .where(ASSOCIATION.c.id == association)
+            .values(closed_at=clock.timestamp(), ended=ended)
+        )
+
+
+def close_lost_associations(archive: Archive) -> int:
+    """Close what a listener that died left open; call it before listening. Returns how many."""
+    with archive.database.write() as connection:
+        done = connection.execute(
+            ASSOCIATION.update()
+            .where(ASSOCIATION.c.closed_at.is_(None))
+            .values(closed_at=clock.timestamp(), ended="lost")
+        )
+        return int(done.rowcount)
+
+
+def _conflict(header: Header, digest: Digest, reason: str) -> Holding:
+    details = {
+        "other_content_same_uid": "This SOP Instance UID is already here with other content.",
+        "study_of_another_patient": "This Study Instance UID is already here for another patient.",
+    }
+    return Holding(
+        study_uid=StudyUid(header.study_uid),
+        series_uid=header.series_uid,
+        instance_uid=header.instance_uid,
+        digest=digest,
+        reason=reason,
+        detail=details[reason],
+    )
+
+
+def _enter_study(connection: sa.Connection, header: Header) -> bool:
+    patient = _enter_patient(connection, header.patient)
+    owner = connection.execute(
+        sa.select(STUDY.c.patient).where(STUDY.c.uid == header.study_uid)
+    ).scalar()
+    if owner is not None:
+        return bool(owner == patient)
+    now = clock.timestamp()
+    connection.execute(
+        STUDY.insert().values(
+            uid=header.study_uid,
+            patient=patient,
+            study_date=header.study_date,
+            study_time=header.study_time,
+            accession_number=header.accession_number,
+            description=header.study_description,
+            first_received_at=now,
+            last_received_at=now,
+            revision=0,
+            completed_revision=0,
+            complete_because="",
+            started_revision=0,
+            door="",
+        )
+    )
+    return True
+
+
+def _enter_patient(connection: sa.Connection, patient: Patient) -> int:
+    row = {
+        "patient_id": patient.patient_id,
+        "issuer": patient.issuer,
+        "name": patient.name,
+        "birth_date": patient.birth_date,
+        "sex": patient.sex,
+    }
+    insert_new(connection, PATIENT, row)
+    key: int = connection.execute(
+        sa.select(PATIENT.c.id).where(
+            PATIENT.c.patient_id == patient.patient_id, PATIENT.c.issuer == patient.issuer
+        )
+    ).scalar_one()
+    return key
+
+
+def _enter_series(connection: sa.Connection, header: Header) -> None:
+    insert_new(
+        connection,
+        SERIES,
+        {
+            "uid": header.series_uid,
+            "study_uid": header.study_uid,
+            "modality": header.modality,
+            "number": header.series_number,
+            "description": header.series_description,
+            "body_part": header.body_part,
+            "manufacturer": header.manufacturer,
+            "manufacturer_model": header.manufacturer_model,
+        },
+    )
+
+
+def _instance_row(header: Header, source: Source) -> dict[str, object]:
+    return {
+        "uid": header.instance_uid,
+        "series_uid": header.series_uid,
+        "study_uid": header.study_uid,
+        "sop_class_uid": header.sop_class_uid,
+        "transfer_syntax_uid": header.transfer_syntax_uid,
+        "number": header.instance_number,
+        "rows": header.rows,
+        "columns": header.columns,
+        "frames": header.frames,
+        "received_at": clock.timestamp(),
+        "source": source.name,
+        "association": source.association,
+    }
+
+
+def _mark_changed(connection: sa.Connection, study_uid: StudyUid) -> None:
+    connection.execute(
+        STUDY.update()
+        .where(STUDY.c.uid == study_uid)
+        .values(revision=STUDY.c.revision + 1, last_received_at=clock.timestamp())
+    )

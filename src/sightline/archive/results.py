@@ -1,0 +1,206 @@
+"""Predictions, the results published from them, and the outbox: one transaction for all three."""
+
+import dataclasses
+
+import sqlalchemy as sa
+
+from sightline import clock
+from sightline.archive.archive import Archive
+from sightline.archive.receiving import Stored, insert_instance
+from sightline.catalog.archive_tables import INSTANCE, OUTBOX, PREDICTION
+from sightline.catalog.database import insert_new
+from sightline.formats.dicom_file import read_header
+from sightline.values.arrival import OutgoingResult, Source
+from sightline.values.finding import Finding, Measurement
+from sightline.values.identity import Digest, InstanceUid, LineageId, SeriesUid, StudyUid
+from sightline.values.prediction import Prediction
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """One result on its way to one destination.
+
+    Attributes:
+        destination: `AETITLE@host:port`.
+    """
+
+    id: int
+    instance_uid: InstanceUid
+    digest: Digest
+    destination: str
+    attempts: int
+
+
+def start_prediction(archive: Archive, wanted: Prediction) -> Prediction:
+    """Enter a prediction, or return the one that is already there for series and model."""
+    row = dataclasses.asdict(wanted) | {"priority": 0, "words": "", "finding": None}
+    with archive.database.write() as connection:
+        insert_new(connection, PREDICTION, row)
+        found = connection.execute(
+            sa.select(PREDICTION).where(
+                PREDICTION.c.series_uid == wanted.series_uid,
+                PREDICTION.c.series_digest == wanted.series_digest,
+                PREDICTION.c.model_id == wanted.model_id,
+            )
+        ).one()
+    return _prediction(found)
+
+
+def publish(
+    archive: Archive,
+    prediction: Prediction,
+    results: list[OutgoingResult],
+    *,
+    destinations: list[str],
+) -> None:
+    """Keep a prediction's objects, its finding and one outbox row an object, or nothing at all.
+
+    A repeat changes nothing: the objects' UIDs follow from the lineage id.
+
+    Raises:
+        OSError: The objects could not be made durable.
+    """
+    stored = [
+        (read_header(result.content), _store(archive, result.content), result.lineage_id)
+        for result in results
+    ]
+    source = Source(name=f"model:{prediction.model_version}")
+    with archive.database.write() as connection:
+        for header, kept, lineage_id in stored:
+            insert_instance(connection, header, kept, source=source, lineage_id=lineage_id)
+            for destination in destinations:
+                _put_out(connection, header.instance_uid, destination)
+        _finish(connection, prediction)
+
+
+def fail_prediction(archive: Archive, lineage_id: LineageId, problem: str) -> None:
+    """Record that a prediction could not be made; the worklist shows it."""
+    with archive.database.write() as connection:
+        connection.execute(
+            PREDICTION.update()
+            .where(PREDICTION.c.lineage_id == lineage_id, PREDICTION.c.state != "published")
+            .values(state="failed", problem=problem, finished_at=clock.timestamp())
+        )
+
+
+def predictions_of_study(archive: Archive, study_uid: StudyUid) -> list[Prediction]:
+    """List the predictions of one study, oldest first."""
+    with archive.database.read() as connection:
+        rows = connection.execute(
+            sa.select(PREDICTION)
+            .where(PREDICTION.c.study_uid == study_uid)
+            .order_by(PREDICTION.c.created_at)
+        ).all()
+    return [_prediction(row) for row in rows]
+
+
+def due_deliveries(archive: Archive, *, limit: int = 100) -> list[Delivery]:
+    """List what should be sent now, oldest first."""
+    with archive.database.read() as connection:
+        rows = connection.execute(
+            sa.select(OUTBOX, INSTANCE.c.digest)
+            .join(INSTANCE, OUTBOX.c.instance_uid == INSTANCE.c.uid)
+            .where(OUTBOX.c.state == "waiting", OUTBOX.c.next_attempt_at <= clock.timestamp())
+            .order_by(OUTBOX.c.id)
+            .limit(limit)
+        ).all()
+    return [
+        Delivery(
+            id=row.id,
+            instance_uid=InstanceUid(row.instance_uid),
+            digest=Digest(row.digest),
+            destination=row.destination,
+            attempts=row.attempts,
+        )
+        for row in rows
+    ]
+
+
+def record_delivered(archive: Archive, delivery: Delivery) -> None:
+    """Record that the destination acknowledged the object."""
+    with archive.database.write() as connection:
+        connection.execute(
+            OUTBOX.update()
+            .where(OUTBOX.c.id == delivery.id)
+            .values(
+                state="delivered",
+                attempts=delivery.attempts + 1,
+                problem="",
+                delivered_at=clock.timestamp(),
+            )
+        )
+
+
+def record_attempt(
+    archive: Archive, delivery: Delivery, *, problem: str, wait_s: float | None
+) -> None:
+    """Record a failed attempt; `wait_s` is the pause before the next, None gives up."""
+    with archive.database.write() as connection:
+        connection.execute(
+            OUTBOX.update()
+            .where(OUTBOX.c.id == delivery.id)
+            .values(
+                state="failed" if wait_s is None else "waiting",
+                attempts=delivery.attempts + 1,
+                problem=problem,
+                next_attempt_at=clock.timestamp() + (wait_s or 0.0),
+            )
+        )
+
+
+def _store(archive: Archive, content: bytes) -> Stored:
+    return Stored(digest=archive.objects.put(content), size_bytes=len(content))
+
+
+def _put_out(connection: sa.Connection, instance_uid: str, destination: str) -> None:
+    insert_new(
+        connection,
+        OUTBOX,
+        {
+            "instance_uid": instance_uid,
+            "destination": destination,
+            "state": "waiting",
+            "attempts": 0,
+            "next_attempt_at": clock.timestamp(),
+            "problem": "",
+        },
+    )
+
+
+def _finish(connection: sa.Connection, prediction: Prediction) -> None:
+    finding = prediction.finding
+    connection.execute(
+        PREDICTION.update()
+        .where(PREDICTION.c.lineage_id == prediction.lineage_id, PREDICTION.c.state != "published")
+        .values(
+            state="published",
+            problem="",
+            priority=finding.priority if finding else 0,
+            words=finding.words if finding else "",
+            finding=dataclasses.asdict(finding) if finding else None,
+            picture_digest=prediction.picture_digest,
+            finished_at=clock.timestamp(),
+        )
+    )
+
+
+def _prediction(row: sa.Row[tuple[object, ...]]) -> Prediction:
+    finding = row.finding and Finding(
+        priority=row.finding["priority"],
+        words=row.finding["words"],
+        measurements=tuple(Measurement(**each) for each in row.finding["measurements"]),
+    )
+    return Prediction(
+        lineage_id=LineageId(row.lineage_id),
+        study_uid=StudyUid(row.study_uid),
+        series_uid=SeriesUid(row.series_uid),
+        series_digest=row.series_digest,
+        model_id=LineageId(row.model_id),
+        model_version=row.model_version,
+        created_at=row.created_at,
+        state=row.state,
+        problem=row.problem,
+        finding=finding,
+        picture_digest=row.picture_digest,
+        finished_at=row.finished_at,
+    )

@@ -1,0 +1,232 @@
+"""Reading studies back, and deciding when one is complete."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from sightline import clock
+from sightline.archive.archive import Archive
+from sightline.archive.receiving import hold
+from sightline.catalog.archive_tables import (
+    ASSOCIATION,
+    HOLDING,
+    INSTANCE,
+    PATIENT,
+    SERIES,
+    STUDY,
+)
+from sightline.errors import UnknownName
+from sightline.values.arrival import Holding
+from sightline.values.identity import (
+    Digest,
+    InstanceUid,
+    LineageId,
+    Patient,
+    SeriesUid,
+    StudyUid,
+)
+from sightline.values.study import IdentifiedInstance, IdentifiedStudy
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class SeriesFacts:
+    """What routing asks of one series."""
+
+    uid: SeriesUid
+    modality: str
+    description: str
+    body_part: str
+    instances: int
+
+
+def complete_quiet_studies(archive: Archive, *, quiet_period_s: float) -> list[StudyUid]:
+    """Mark as complete each study whose senders left and that stayed quiet; return them.
+
+    The reason is kept with the study, for people.
+    """
+    still_open = (
+        sa.select(INSTANCE.c.study_uid)
+        .join(ASSOCIATION, INSTANCE.c.association == ASSOCIATION.c.id)
+        .where(ASSOCIATION.c.closed_at.is_(None))
+    )
+    due = sa.select(STUDY.c.uid, STUDY.c.revision).where(
+        STUDY.c.completed_revision < STUDY.c.revision,
+        STUDY.c.last_received_at <= clock.timestamp() - quiet_period_s,
+        STUDY.c.uid.not_in(still_open),
+    )
+    with archive.database.read() as connection:
+        if not connection.execute(due).first():
+            return []
+    with archive.database.write() as connection:
+        rows = connection.execute(due).all()
+        for uid, revision in rows:
+            connection.execute(
+                STUDY.update()
+                .where(STUDY.c.uid == uid)
+                .values(
+                    completed_revision=revision,
+                    completed_at=clock.timestamp(),
+                    complete_because=_reason(connection, uid, quiet_period_s),
+                )
+            )
+    return [StudyUid(uid) for uid, _ in rows]
+
+
+def studies_to_start(archive: Archive) -> list[tuple[StudyUid, int]]:
+    """List complete studies whose jobs were not started for this revision."""
+    with archive.database.read() as connection:
+        rows = connection.execute(
+            sa.select(STUDY.c.uid, STUDY.c.completed_revision)
+            .where(STUDY.c.started_revision < STUDY.c.completed_revision)
+            .order_by(STUDY.c.completed_at)
+        ).all()
+    return [(StudyUid(uid), revision) for uid, revision in rows]
+
+
+def mark_started(archive: Archive, study_uid: StudyUid, revision: int) -> None:
+    """Record that the jobs of a revision were handed to the durable queue."""
+    with archive.database.write() as connection:
+        connection.execute(
+            STUDY.update()
+            .where(STUDY.c.uid == study_uid, STUDY.c.started_revision < revision)
+            .values(started_revision=revision)
+        )
+
+
+def record_door(
+    archive: Archive, study_uid: StudyUid, *, state: str, held: Sequence[Holding]
+) -> None:
+    """Record how the door answered for a study, and what it holds back."""
+    with archive.database.write() as connection:
+        connection.execute(STUDY.update().where(STUDY.c.uid == study_uid).values(door=state))
+        for holding in held:
+            hold(connection, holding)
+
+
+def study(archive: Archive, study_uid: StudyUid) -> IdentifiedStudy:
+    """Return a study with its patient and instances.
+
+    Raises:
+        UnknownName: There is no such study.
+    """
+    with archive.database.read() as connection:
+        head = connection.execute(
+            sa.select(STUDY.c.revision, PATIENT)
+            .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
+            .where(STUDY.c.uid == study_uid)
+        ).first()
+        rows = connection.execute(
+            sa.select(INSTANCE)
+            .where(INSTANCE.c.study_uid == study_uid)
+            .order_by(INSTANCE.c.series_uid, INSTANCE.c.number, INSTANCE.c.uid)
+        ).all()
+    if head is None:
+        raise UnknownName(
+            f"the archive has no study {study_uid}", hint="List studies with `sightline studies`."
+        )
+    patient = Patient(
+        patient_id=head.patient_id,
+        issuer=head.issuer,
+        name=head.name,
+        birth_date=head.birth_date,
+        sex=head.sex,
+    )
+    return IdentifiedStudy(
+        uid=study_uid,
+        patient=patient,
+        revision=head.revision,
+        instances=tuple(_instance(archive, row) for row in rows),
+    )
+
+
+def study_of_series(archive: Archive, series_uid: SeriesUid) -> StudyUid:
+    """Return the study a series belongs to.
+
+    Raises:
+        UnknownName: There is no such series.
+    """
+    with archive.database.read() as connection:
+        uid = connection.execute(
+            sa.select(SERIES.c.study_uid).where(SERIES.c.uid == series_uid)
+        ).scalar()
+    if uid is None:
+        raise UnknownName(
+            f"the archive has no series {series_uid}",
+            hint="Send or import the images first; `sightline studies` lists what is there.",
+        )
+    return StudyUid(uid)
+
+
+def series_of_study(archive: Archive, study_uid: StudyUid) -> list[SeriesFacts]:
+    """List the series that came from outside, with what routing asks of each."""
+    with archive.database.read() as connection:
+        rows = connection.execute(
+            sa.select(SERIES, sa.func.count(INSTANCE.c.uid).label("instances"))
+            .join(INSTANCE, INSTANCE.c.series_uid == SERIES.c.uid)
+            .where(SERIES.c.study_uid == study_uid, INSTANCE.c.lineage_id.is_(None))
+            .group_by(SERIES.c.uid)
+            .order_by(SERIES.c.number, SERIES.c.uid)
+        ).all()
+    return [
+        SeriesFacts(
+            uid=SeriesUid(row.uid),
+            modality=row.modality,
+            description=row.description,
+            body_part=row.body_part,
+            instances=row.instances,
+        )
+        for row in rows
+    ]
+
+
+def holdings(archive: Archive) -> list[Holding]:
+    """List what waits in quarantine, newest first."""
+    with archive.database.read() as connection:
+        rows = connection.execute(sa.select(HOLDING).order_by(HOLDING.c.held_at.desc())).all()
+    return [
+        Holding(
+            study_uid=StudyUid(row.study_uid),
+            series_uid=row.series_uid,
+            instance_uid=row.instance_uid,
+            digest=row.digest,
+            reason=row.reason,
+            detail=row.detail,
+            held_at=row.held_at,
+        )
+        for row in rows
+    ]
+
+
+def lineage_of_instance(archive: Archive, instance_uid: InstanceUid) -> LineageId | None:
+    """Return the lineage id of a published object; None where it is none of ours."""
+    with archive.database.read() as connection:
+        found = connection.execute(
+            sa.select(INSTANCE.c.lineage_id).where(INSTANCE.c.uid == instance_uid)
+        ).scalar()
+    return LineageId(found) if found else None
+
+
+def _instance(archive: Archive, row: sa.Row[tuple[object, ...]]) -> IdentifiedInstance:
+    return IdentifiedInstance(
+        uid=InstanceUid(row.uid),
+        series_uid=SeriesUid(row.series_uid),
+        sop_class_uid=row.sop_class_uid,
+        digest=Digest(row.digest),
+        path=archive.objects.path(Digest(row.digest)),
+        lineage_id=LineageId(row.lineage_id) if row.lineage_id else None,
+    )
+
+
+def _reason(connection: sa.Connection, study_uid: str, quiet_period_s: float) -> str:
+    ends = connection.execute(
+        sa.select(ASSOCIATION.c.calling_ae, ASSOCIATION.c.ended)
+        .join(INSTANCE, INSTANCE.c.association == ASSOCIATION.c.id)
+        .where(INSTANCE.c.study_uid == study_uid)
+        .distinct()
+    ).all()
+    count = connection.execute(
+        sa.select(sa.func.count()).select_from(INSTANCE).where(INSTANCE.c.study_uid == study_uid)
+    ).scalar_one()
+    senders = ", ".join(f"{ae} ({ended})" for ae, ended in ends) or "no open association"
+    return f"{count} instances; senders gone: {senders}; quiet for {quiet_period_s:g} s"

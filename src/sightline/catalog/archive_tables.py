@@ -1,0 +1,129 @@
+"""Tables of the archive: identified patients, studies, results and what waits to be sent."""
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+
+PATIENT = sa.Table(
+    "patient",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("patient_id", sa.String, nullable=False),
+    sa.Column("issuer", sa.String, nullable=False),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("birth_date", sa.String, nullable=False),
+    sa.Column("sex", sa.String, nullable=False),
+    sa.UniqueConstraint("patient_id", "issuer"),
+)
+
+STUDY = sa.Table(
+    "study",
+    METADATA,
+    sa.Column("uid", sa.String, primary_key=True),
+    sa.Column("patient", sa.ForeignKey("patient.id"), nullable=False, index=True),
+    sa.Column("study_date", sa.String, nullable=False, index=True),
+    sa.Column("study_time", sa.String, nullable=False),
+    sa.Column("accession_number", sa.String, nullable=False, index=True),
+    sa.Column("description", sa.String, nullable=False),
+    sa.Column("first_received_at", sa.Float, nullable=False),
+    sa.Column("last_received_at", sa.Float, nullable=False),
+    # What came in counts up to `revision`; the jobs of a revision start when it is complete.
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("completed_revision", sa.Integer, nullable=False, index=True),
+    sa.Column("completed_at", sa.Float),
+    sa.Column("complete_because", sa.String, nullable=False),
+    sa.Column("started_revision", sa.Integer, nullable=False, index=True),
+    sa.Column("door", sa.String, nullable=False),
+)
+
+SERIES = sa.Table(
+    "series",
+    METADATA,
+    sa.Column("uid", sa.String, primary_key=True),
+    sa.Column("study_uid", sa.ForeignKey("study.uid"), nullable=False, index=True),
+    sa.Column("modality", sa.String, nullable=False),
+    sa.Column("number", sa.Integer),
+    sa.Column("description", sa.String, nullable=False),
+    sa.Column("body_part", sa.String, nullable=False),
+    sa.Column("manufacturer", sa.String, nullable=False),
+    sa.Column("manufacturer_model", sa.String, nullable=False),
+)
+
+ASSOCIATION = sa.Table(
+    "association",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("calling_ae", sa.String, nullable=False),
+    sa.Column("address", sa.String, nullable=False),
+    sa.Column("opened_at", sa.Float, nullable=False),
+    sa.Column("closed_at", sa.Float, index=True),
+    sa.Column("ended", sa.String, nullable=False),
+)
+
+INSTANCE = sa.Table(
+    "instance",
+    METADATA,
+    sa.Column("uid", sa.String, primary_key=True),
+    sa.Column("series_uid", sa.ForeignKey("series.uid"), nullable=False, index=True),
+    sa.Column("study_uid", sa.ForeignKey("study.uid"), nullable=False, index=True),
+    sa.Column("sop_class_uid", sa.String, nullable=False),
+    sa.Column("transfer_syntax_uid", sa.String, nullable=False),
+    sa.Column("number", sa.Integer),
+    sa.Column("rows", sa.Integer),
+    sa.Column("columns", sa.Integer),
+    sa.Column("frames", sa.Integer),
+    sa.Column("digest", sa.String, nullable=False, index=True),
+    sa.Column("size_bytes", sa.Integer, nullable=False),
+    sa.Column("received_at", sa.Float, nullable=False),
+    sa.Column("source", sa.String, nullable=False),
+    sa.Column("association", sa.ForeignKey("association.id"), index=True),
+    sa.Column("lineage_id", sa.String, index=True),
+)
+
+HOLDING = sa.Table(
+    "holding",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("study_uid", sa.String, nullable=False, index=True),
+    sa.Column("series_uid", sa.String, nullable=False),
+    sa.Column("instance_uid", sa.String, nullable=False),
+    sa.Column("digest", sa.String, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("detail", sa.String, nullable=False),
+    sa.Column("held_at", sa.Float, nullable=False),
+    sa.UniqueConstraint("instance_uid", "digest", "reason"),
+)
+
+PREDICTION = sa.Table(
+    "prediction",
+    METADATA,
+    sa.Column("lineage_id", sa.String, primary_key=True),
+    sa.Column("study_uid", sa.ForeignKey("study.uid"), nullable=False, index=True),
+    sa.Column("series_uid", sa.ForeignKey("series.uid"), nullable=False),
+    sa.Column("series_digest", sa.String, nullable=False),
+    sa.Column("model_id", sa.String, nullable=False),
+    sa.Column("model_version", sa.String, nullable=False),
+    sa.Column("created_at", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("problem", sa.String, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("words", sa.String, nullable=False),
+    sa.Column("finding", sa.JSON),
+    sa.Column("picture_digest", sa.String, nullable=False),
+    sa.Column("finished_at", sa.Float),
+    sa.UniqueConstraint("series_uid", "series_digest", "model_id"),
+)
+
+OUTBOX = sa.Table(
+    "outbox",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("instance_uid", sa.ForeignKey("instance.uid"), nullable=False),
+    sa.Column("destination", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False, index=True),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_attempt_at", sa.Float, nullable=False),
+    sa.Column("problem", sa.String, nullable=False),
+    sa.Column("delivered_at", sa.Float),
+    sa.UniqueConstraint("instance_uid", "destination"),
+)

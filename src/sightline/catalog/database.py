@@ -1,0 +1,128 @@
+"""One SQL database: SQLite in WAL mode beside the files, or PostgreSQL."""
+
+import dataclasses
+import importlib.resources
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias
+
+import sqlalchemy as sa
+
+from sightline.errors import BadSettings
+
+Schema: TypeAlias = Literal["archive", "hub"]
+HEADS: dict[Schema, str] = {"archive": "0001", "hub": "0001"}
+"""The newest migration of each schema; a test holds them against the files."""
+
+_BUSY_TIMEOUT_MS = 30_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Database:
+    """An engine whose transactions say beforehand whether they write."""
+
+    engine: sa.Engine
+
+    @classmethod
+    def open(cls, url: str, schema: Schema) -> Self:
+        """Connect, bring the schema to its newest version, and return the database.
+
+        Args:
+            url: such as `sqlite:///path/catalog.db` or `postgresql://host/name`.
+            schema: which set of tables lives there.
+
+        Raises:
+            BadSettings: The database cannot be opened, or a newer Sightline wrote it.
+        """
+        engine = sa.create_engine(url)
+        if engine.dialect.name == "sqlite":
+            _speak_sqlite(engine)
+        try:
+            _upgrade(engine, schema)
+        except sa.exc.OperationalError as error:
+            raise BadSettings(
+                f"the {schema} catalog cannot be opened: {error.orig}",
+                hint="Check that the data directory exists, is writable and has space left.",
+            ) from error
+        return cls(engine)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Give a connection that sees one state of the database."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Give a connection whose changes are durable when the block ends, or none are."""
+        with self.engine.execution_options(writes=True).begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of an SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def insert_new(connection: sa.Connection, table: sa.Table, row: dict[str, Any]) -> bool:
+    """Insert `row` unless its key is there; tell whether it was inserted."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql as dialect  # noqa: PLC0415 - one of two
+    else:
+        from sqlalchemy.dialects import sqlite as dialect  # type: ignore[no-redef]  # noqa: PLC0415 - one of two
+    done = connection.execute(dialect.insert(table).values(**row).on_conflict_do_nothing())
+    return bool(done.rowcount)
+
+
+def _speak_sqlite(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's own types
+        # We say BEGIN ourselves: the driver's implicit one starts as a reader and can deadlock.
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",  # an acknowledged commit survives power loss
+            "foreign_keys=ON",
+            f"busy_timeout={_BUSY_TIMEOUT_MS}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _upgrade(engine: sa.Engine, schema: Schema) -> None:
+    found = _version(engine)
+    if found == HEADS[schema]:
+        return
+    if found is not None and found > HEADS[schema]:
+        raise BadSettings(
+            f"the {schema} catalog has version {found}; this Sightline knows {HEADS[schema]}",
+            hint="Upgrade Sightline, or point it to another data directory.",
+        )
+    from alembic import command  # noqa: PLC0415 - half a second that an up-to-date start spares
+    from alembic.config import Config  # noqa: PLC0415 - the same
+
+    scripts = importlib.resources.files("sightline.catalog") / "migrations" / schema
+    config = Config()
+    config.set_main_option("script_location", str(scripts))
+    with engine.execution_options(writes=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _version(engine: sa.Engine) -> str | None:
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.execute(
+            sa.text("SELECT version_num FROM alembic_version")
+        ).scalar()
+        return found

@@ -1,0 +1,1 @@
+"""The `sightline` command: parse, call one function, print; one verb a file."""

@@ -1,0 +1,38 @@
+"""What verbs share: the settings of this call and tables on stdout."""
+
+from collections.abc import Iterable, Sequence
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sightline import log
+from sightline.settings import Settings
+
+
+def settings_of(ctx: typer.Context, **given: object) -> Settings:
+    """Read the settings for this call and set the log up.
+
+    Args:
+        ctx: the context of the verb.
+        given: options of the verb that are settings; None is not given.
+
+    Raises:
+        BadSettings: A value does not validate.
+    """
+    settings = Settings.load(data_dir=ctx.find_root().obj["data_dir"], **given)
+    log.configure(level=settings.log_level, as_json=settings.log_json)
+    return settings
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows as a table for people, or tab-separated where stdout is no terminal."""
+    console = Console()
+    if not console.is_terminal:
+        for row in rows:
+            print("\t".join(str(cell) for cell in row))
+        return
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console.print(table)
