@@ -1,0 +1,235 @@
+"""Taking in what passed the door: instances, one volume a series, annotations, results."""
+
+import dataclasses
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from sightline import clock, log
+from sightline.catalog.database import insert_new
+from sightline.catalog.hub_tables import ANNOTATION, CERTIFICATE, INSTANCE, NODE, SERIES, STUDY
+from sightline.errors import BadFile
+from sightline.formats.dicom_file import Header, read_header
+from sightline.formats.dicom_image import read_volume
+from sightline.formats.seg import SEGMENTATION_STORAGE, read_seg
+from sightline.hub.hub import Hub
+from sightline.hub.lineage import node_of, record
+from sightline.store.arrays import array_digest, write_array
+from sightline.values.geometry import Geometry
+from sightline.values.identity import Digest, HubSeriesUid, LineageId
+from sightline.values.study import Certificate, DeidentifiedInstance, DeidentifiedStudy
+from sightline.values.volume import Segmentation, Volume
+
+_log = log.get("hub")
+VOLUME_FORMAT = "sightline-volume"
+MASK_FORMAT = "sightline-mask"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Kept:
+    instance: DeidentifiedInstance
+    header: Header
+    digest: Digest
+
+
+def admit(hub: Hub, study: DeidentifiedStudy) -> None:
+    """Keep a de-identified study; a repeat of what is there changes nothing.
+
+    Raises:
+        OSError: The bytes could not be made durable.
+    """
+    kept = [
+        _Kept(instance, read_header(instance.content), hub.objects.put(instance.content))
+        for instance in study.instances
+    ]
+    with hub.database.write() as connection:
+        _enter_instances(connection, study, kept)
+    for series_uid, members in _image_series(kept).items():
+        _make_volume(hub, series_uid, [hub.objects.path(each.digest) for each in members])
+    for each in kept:
+        if each.instance.lineage_id:
+            _admit_result(hub, each)
+        elif each.instance.sop_class_uid == SEGMENTATION_STORAGE:
+            _admit_annotation(hub, each)
+    _log.info("study_admitted", study=study.uid, instances=len(kept))
+
+
+def volume_geometry(attributes: dict[str, object], shape: tuple[int, int, int]) -> Geometry:
+    """Return the grid that `admit` wrote into an array's attributes."""
+    affine = attributes["affine"]
+    return Geometry(shape=shape, affine=tuple(tuple(row) for row in affine))  # type: ignore[attr-defined]  # JSON we wrote
+
+
+def _enter_instances(
+    connection: sa.Connection, study: DeidentifiedStudy, kept: Sequence[_Kept]
+) -> None:
+    head = kept[0].header
+    row = {"uid": study.uid, "subject_id": study.subject_id}
+    row |= {"study_date": head.study_date, "description": head.study_description}
+    insert_new(connection, STUDY, row)
+    subject = node_of(LineageId(study.subject_id), "subject", name=study.subject_id)
+    record(connection, subject, [])
+    for each in kept:
+        _enter_series(connection, study, each.header)
+        insert_new(
+            connection,
+            INSTANCE,
+            {
+                "uid": each.instance.uid,
+                "series_uid": each.instance.series_uid,
+                "sop_class_uid": each.instance.sop_class_uid,
+                "digest": each.digest,
+                "size_bytes": len(each.instance.content),
+            },
+        )
+    _enter_certificate(connection, study.certificate)
+
+
+def _enter_certificate(connection: sa.Connection, certificate: Certificate) -> None:
+    content = dataclasses.asdict(certificate)
+    newest = connection.execute(
+        sa.select(CERTIFICATE.c.content)
+        .where(CERTIFICATE.c.study_uid == certificate.study_uid)
+        .order_by(CERTIFICATE.c.id.desc())
+    ).scalar()
+    if newest is None or newest["outputs"] != content["outputs"]:
+        connection.execute(
+            CERTIFICATE.insert().values(
+                study_uid=certificate.study_uid,
+                content=content,
+                created_at=certificate.created_at,
+            )
+        )
+
+
+def _enter_series(connection: sa.Connection, study: DeidentifiedStudy, header: Header) -> None:
+    row = {
+        "uid": header.series_uid,
+        "study_uid": study.uid,
+        "subject_id": study.subject_id,
+        "modality": header.modality,
+        "description": header.series_description,
+        "body_part": header.body_part,
+        "manufacturer": header.manufacturer,
+        "manufacturer_model": header.manufacturer_model,
+        "volume_digest": "",
+        "not_volume": "",
+    }
+    if insert_new(connection, SERIES, row):
+        facts = {"modality": header.modality, "manufacturer": header.manufacturer}
+        node = node_of(LineageId(header.series_uid), "series", name=header.series_uid, facts=facts)
+        record(connection, node, [LineageId(study.subject_id)])
+
+
+def _image_series(kept: Sequence[_Kept]) -> dict[HubSeriesUid, list[_Kept]]:
+    series: dict[HubSeriesUid, list[_Kept]] = defaultdict(list)
+    for each in kept:
+        if each.header.rows and each.instance.sop_class_uid != SEGMENTATION_STORAGE:
+            series[each.instance.series_uid].append(each)
+    return series
+
+
+def _make_volume(hub: Hub, series_uid: HubSeriesUid, files: list[Path]) -> None:
+    try:
+        volume = read_volume(files)
+    except BadFile as error:
+        _mark_series(hub, series_uid, volume_digest="", not_volume=error.problem)
+        _log.info("series_is_no_volume", series=series_uid, why=error.problem)
+        return
+    digest = _volume_digest(volume)
+    if not hub.array_path(digest).exists():
+        attributes = {
+            "format": VOLUME_FORMAT,
+            "version": 1,
+            "affine": volume.geometry.affine,
+            "frame": "LPS",
+            "slope": volume.slope,
+            "intercept": volume.intercept,
+            "unit": volume.unit,
+            "modality": volume.modality,
+        }
+        write_array(hub.array_path(digest), volume.voxels, attributes)
+    _mark_series(hub, series_uid, volume_digest=digest, not_volume="")
+
+
+def _mark_series(
+    hub: Hub, series_uid: HubSeriesUid, *, volume_digest: str, not_volume: str
+) -> None:
+    with hub.database.write() as connection:
+        connection.execute(
+            SERIES.update()
+            .where(SERIES.c.uid == series_uid)
+            .values(volume_digest=volume_digest, not_volume=not_volume)
+        )
+
+
+def _admit_annotation(hub: Hub, kept: _Kept) -> None:
+    source = kept.instance.source_series_uid
+    geometry = _geometry_of_series(hub, source)
+    if source is None or geometry is None:
+        _log.warning("annotation_without_volume", instance=kept.instance.uid)
+        return
+    segmentation = read_seg(kept.instance.content, geometry)
+    digest = _keep_mask(hub, segmentation)
+    # The hub's UID is already a keyed pseudonym, so a digest of it names nobody.
+    id_ = LineageId(f"annotation-{hashlib.sha256(kept.instance.uid.encode()).hexdigest()[:12]}")
+    with hub.database.write() as connection:
+        row = {
+            "id": id_,
+            "series_uid": source,
+            "instance_uid": kept.instance.uid,
+            "author": segmentation.author,
+            "classes": list(segmentation.classes),
+            "mask_digest": digest,
+            "created_at": clock.now().isoformat(),
+        }
+        insert_new(connection, ANNOTATION, row)
+        facts = {"author": segmentation.author, "classes": ", ".join(segmentation.classes)}
+        record(connection, node_of(id_, "annotation", name=id_, facts=facts), [LineageId(source)])
+
+
+def _admit_result(hub: Hub, kept: _Kept) -> None:
+    lineage_id = kept.instance.lineage_id
+    source = kept.instance.source_series_uid
+    if lineage_id is None or source is None:
+        return
+    with hub.database.write() as connection:
+        known = connection.execute(sa.select(NODE.c.kind).where(NODE.c.id == lineage_id)).scalar()
+        if known:
+            # Only now may lineage learn which series the result was drawn on: the door said so.
+            node = node_of(lineage_id, known, name=lineage_id)
+            record(connection, node, [LineageId(source)])
+
+
+def _geometry_of_series(hub: Hub, series_uid: HubSeriesUid | None) -> Geometry | None:
+    with hub.database.read() as connection:
+        digest = connection.execute(
+            sa.select(SERIES.c.volume_digest).where(SERIES.c.uid == series_uid)
+        ).scalar()
+    if not digest:
+        return None
+    array = hub.array(digest)
+    return volume_geometry(array.attributes, array.shape)
+
+
+def _keep_mask(hub: Hub, segmentation: Segmentation) -> str:
+    digest = array_digest(segmentation.mask)
+    if not hub.array_path(digest).exists():
+        attributes = {
+            "format": MASK_FORMAT,
+            "version": 1,
+            "affine": segmentation.geometry.affine,
+            "frame": "LPS",
+            "classes": list(segmentation.classes),
+        }
+        write_array(hub.array_path(digest), segmentation.mask, attributes)
+    return digest
+
+
+def _volume_digest(volume: Volume) -> str:
+    meaning = f"{volume.geometry.affine}{volume.slope}{volume.intercept}{volume.modality}"
+    voxels = array_digest(volume.voxels)
+    return hashlib.sha256(f"{voxels}{meaning}".encode()).hexdigest()

@@ -1,0 +1,295 @@
+"""Collections: immutable versions, split by subject, each series taken for a reason."""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from sightline import clock
+from sightline.catalog.hub_tables import (
+    ANNOTATION,
+    COLLECTION_MEMBER,
+    COLLECTION_VERSION,
+    SERIES,
+)
+from sightline.errors import LockedSplit, Refused, UnknownName
+from sightline.hub.hub import Hub
+from sightline.hub.lineage import node_of, record
+from sightline.store.arrays import StoredArray
+from sightline.values.collection import (
+    CollectionVersion,
+    Member,
+    Split,
+    parse_label,
+)
+from sightline.values.identity import HubSeriesUid, LineageId, SubjectId
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Criteria:
+    """Which series a version takes; None asks for nothing.
+
+    Attributes:
+        classes: the annotation marks exactly these, in this order.
+        manufacturer: the beginning of the manufacturer's name, case ignored.
+    """
+
+    modality: str | None = None
+    manufacturer: str | None = None
+    description: str | None = None
+    author: str | None = None
+    classes: tuple[str, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Shares:
+    """Shares of the subjects; the rest is for training."""
+
+    validation: float = 0.1
+    test: float = 0.2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class StoredMember:
+    """A member's arrays, opened."""
+
+    member: Member
+    volume: StoredArray
+    mask: StoredArray | None
+
+
+def make_version(
+    hub: Hub, name: str, criteria: Criteria, *, shares: Shares = Shares()
+) -> CollectionVersion:
+    """Make the next version of a collection from what the hub holds now.
+
+    A subject keeps the split it has in the version before, so that what was tested on is never
+    trained on later. A repeat that finds nothing new returns the newest version.
+
+    Raises:
+        Refused: Nothing in the hub meets the criteria.
+    """
+    before = _newest(hub, name)
+    rows = _matching(hub, criteria)
+    if not rows:
+        raise Refused(
+            f"nothing in the hub meets the criteria of {name!r}",
+            hint="`sightline hub series` lists what is there; annotations take a moment to pass.",
+        )
+    splits = _assign({row.subject_id for row in rows}, before, name=name, shares=shares)
+    version = CollectionVersion(
+        name=name,
+        version=before.version + 1 if before else 1,
+        members=tuple(_member(row, splits[row.subject_id], criteria) for row in rows),
+    )
+    if before and before.digest == version.digest:
+        return before
+    _store(hub, version)
+    return version
+
+
+def version(hub: Hub, label: str) -> CollectionVersion:
+    """Return `NAME@N`, or the newest version of `NAME`.
+
+    Raises:
+        UnknownName: There is no such collection or version.
+    """
+    name, number = parse_label(label)
+    with hub.database.read() as connection:
+        query = sa.select(COLLECTION_VERSION).where(COLLECTION_VERSION.c.name == name)
+        if number is not None:
+            query = query.where(COLLECTION_VERSION.c.version == number)
+        head = connection.execute(query.order_by(COLLECTION_VERSION.c.version.desc())).first()
+        if head is None:
+            known = connection.execute(
+                sa.select(COLLECTION_VERSION.c.name, COLLECTION_VERSION.c.version)
+            ).all()
+            raise UnknownName(
+                f"there is no collection {label!r}",
+                hint=f"Known: {', '.join(f'{n}@{v}' for n, v in known) or 'none'}. "
+                "Make one with `sightline collections make`.",
+            )
+        rows = connection.execute(
+            sa.select(COLLECTION_MEMBER).where(COLLECTION_MEMBER.c.version_id == head.lineage_id)
+        ).all()
+    members = tuple(_stored_member(row) for row in rows)
+    return CollectionVersion(name=head.name, version=head.version, members=members)
+
+
+def versions(hub: Hub) -> list[CollectionVersion]:
+    """List every version of every collection."""
+    with hub.database.read() as connection:
+        labels = connection.execute(
+            sa.select(COLLECTION_VERSION.c.name, COLLECTION_VERSION.c.version).order_by(
+                COLLECTION_VERSION.c.name, COLLECTION_VERSION.c.version
+            )
+        ).all()
+    return [version(hub, f"{name}@{number}") for name, number in labels]
+
+
+def lineage_id(chosen: CollectionVersion) -> LineageId:
+    """Return the lineage id of a version."""
+    name = hashlib.sha256(f"{chosen.label}{chosen.digest}".encode()).hexdigest()[:12]
+    return LineageId(f"collection-{name}")
+
+
+def open_members(hub: Hub, chosen: CollectionVersion, split: Split) -> list[StoredMember]:
+    """Open the arrays of a split for learning, in a stable order.
+
+    Raises:
+        LockedSplit: The test split was asked for; only `open_test_members` gives it.
+        DamagedObject: An array is missing or broken.
+    """
+    if split == "test":
+        raise LockedSplit(
+            f"the test split of {chosen.label} is locked",
+            hint="Train on `train`, choose on `validation`; evaluation alone reads `test`.",
+        )
+    return _open(hub, chosen, split)
+
+
+def open_test_members(hub: Hub, chosen: CollectionVersion) -> list[StoredMember]:
+    """Open the locked test split for an evaluation, which is counted.
+
+    Raises:
+        DamagedObject: An array is missing or broken.
+    """
+    with hub.database.write() as connection:
+        connection.execute(
+            COLLECTION_VERSION.update()
+            .where(COLLECTION_VERSION.c.lineage_id == lineage_id(chosen))
+            .values(test_evaluations=COLLECTION_VERSION.c.test_evaluations + 1)
+        )
+    return _open(hub, chosen, "test")
+
+
+def count_test_evaluations(hub: Hub, chosen: CollectionVersion) -> int:
+    """Return how often the locked test split of a version was evaluated on."""
+    with hub.database.read() as connection:
+        count: int = connection.execute(
+            sa.select(COLLECTION_VERSION.c.test_evaluations).where(
+                COLLECTION_VERSION.c.lineage_id == lineage_id(chosen)
+            )
+        ).scalar_one()
+    return count
+
+
+def _open(hub: Hub, chosen: CollectionVersion, split: Split) -> list[StoredMember]:
+    return [
+        StoredMember(
+            member=member,
+            volume=hub.array(member.volume_digest),
+            mask=hub.array(member.annotation_digest) if member.annotation_digest else None,
+        )
+        for member in chosen.of_split(split)
+    ]
+
+
+def _matching(hub: Hub, criteria: Criteria) -> Sequence[sa.Row[tuple[object, ...]]]:
+    query = (
+        sa.select(
+            SERIES,
+            ANNOTATION.c.id.label("annotation_id"),
+            ANNOTATION.c.mask_digest,
+            ANNOTATION.c.classes,
+        )
+        .join(ANNOTATION, ANNOTATION.c.series_uid == SERIES.c.uid, isouter=not criteria.classes)
+        .where(SERIES.c.volume_digest != "")
+        .order_by(SERIES.c.uid, ANNOTATION.c.created_at.desc())
+    )
+    if criteria.modality:
+        query = query.where(SERIES.c.modality == criteria.modality)
+    if criteria.manufacturer:
+        query = query.where(
+            SERIES.c.manufacturer.istartswith(criteria.manufacturer, autoescape=True)
+        )
+    if criteria.description:
+        query = query.where(SERIES.c.description.icontains(criteria.description, autoescape=True))
+    if criteria.author:
+        query = query.where(ANNOTATION.c.author == criteria.author)
+    with hub.database.read() as connection:
+        rows = connection.execute(query).all()
+    taken: dict[str, sa.Row[tuple[object, ...]]] = {}
+    for row in rows:
+        if criteria.classes is None or tuple(row.classes) == criteria.classes:
+            taken.setdefault(row.uid, row)
+    return list(taken.values())
+
+
+def _assign(
+    subjects: set[str], before: CollectionVersion | None, *, name: str, shares: Shares
+) -> dict[str, Split]:
+    splits: dict[str, Split] = (
+        {member.subject_id: member.split for member in before.members} if before else {}
+    )
+    fresh = sorted(
+        subjects - splits.keys(), key=lambda s: hashlib.sha256(f"{name}/{s}".encode()).digest()
+    )
+    tested = round(len(fresh) * shares.test)
+    validated = round(len(fresh) * shares.validation)
+    for position, subject in enumerate(fresh):
+        if position < tested:
+            splits[subject] = "test"
+        elif position < tested + validated:
+            splits[subject] = "validation"
+        else:
+            splits[subject] = "train"
+    return splits
+
+
+def _member(row: sa.Row[tuple[object, ...]], split: Split, criteria: Criteria) -> Member:
+    asked = [
+        f"{name}={','.join(value) if isinstance(value, tuple) else value}"
+        for name, value in dataclasses.asdict(criteria).items()
+        if value is not None
+    ]
+    return Member(
+        subject_id=SubjectId(row.subject_id),
+        series_uid=HubSeriesUid(row.uid),
+        volume_digest=row.volume_digest,
+        annotation_id=row.annotation_id,
+        annotation_digest=row.mask_digest,
+        split=split,
+        reason="; ".join(asked) or "every volume",
+    )
+
+
+def _store(hub: Hub, chosen: CollectionVersion) -> None:
+    id_ = lineage_id(chosen)
+    with hub.database.write() as connection:
+        connection.execute(
+            COLLECTION_VERSION.insert().values(
+                lineage_id=id_,
+                name=chosen.name,
+                version=chosen.version,
+                digest=chosen.digest,
+                created_at=clock.now().isoformat(),
+                test_evaluations=0,
+            )
+        )
+        rows = [dataclasses.asdict(member) | {"version_id": id_} for member in chosen.members]
+        connection.execute(COLLECTION_MEMBER.insert(), rows)
+        parents = [LineageId(member.series_uid) for member in chosen.members]
+        parents += [member.annotation_id for member in chosen.members if member.annotation_id]
+        facts = {"digest": chosen.digest, "series": str(len(chosen.members))}
+        record(connection, node_of(id_, "collection", name=chosen.label, facts=facts), parents)
+
+
+def _newest(hub: Hub, name: str) -> CollectionVersion | None:
+    try:
+        return version(hub, name)
+    except UnknownName:
+        return None
+
+
+def _stored_member(row: sa.Row[tuple[object, ...]]) -> Member:
+    return Member(
+        subject_id=SubjectId(row.subject_id),
+        series_uid=HubSeriesUid(row.series_uid),
+        volume_digest=row.volume_digest,
+        annotation_id=LineageId(row.annotation_id) if row.annotation_id else None,
+        annotation_digest=row.annotation_digest,
+        split=row.split,
+        reason=row.reason,
+    )

@@ -1,0 +1,64 @@
+"""The handle of the hub."""
+
+import dataclasses
+import uuid
+from pathlib import Path
+from typing import Self
+
+from sightline.catalog.database import Database, sqlite_url
+from sightline.settings import Settings
+from sightline.store.arrays import StoredArray
+from sightline.store.durable import make_folder
+from sightline.store.objects import ObjectStore
+from sightline.values.identity import LineageId
+from sightline.values.lineage import Kind
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hub:
+    """The catalog, objects and arrays of the de-identified store."""
+
+    database: Database
+    objects: ObjectStore
+    arrays_dir: Path
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Open the hub of a data directory, making it on first use.
+
+        Raises:
+            BadSettings: The folder or the catalog cannot be used.
+        """
+        return cls.at(settings.hub_dir)
+
+    @classmethod
+    def at(cls, folder: Path) -> Self:
+        """Open the hub that lies in `folder`.
+
+        Raises:
+            BadSettings: The catalog cannot be used.
+        """
+        make_folder(folder / "arrays")
+        database = Database.open(sqlite_url(folder / "catalog.db"), "hub")
+        return cls(database, ObjectStore.open(folder / "objects"), folder / "arrays")
+
+    def array_path(self, digest: str) -> Path:
+        """Return where the array with that digest lies or would lie."""
+        return self.arrays_dir / digest
+
+    def array(self, digest: str) -> StoredArray:
+        """Open a volume or mask by its digest.
+
+        Raises:
+            DamagedObject: It is missing or broken.
+        """
+        return StoredArray.open(self.array_path(digest))
+
+    def close(self) -> None:
+        """Close the catalog."""
+        self.database.close()
+
+
+def new_id(kind: Kind) -> LineageId:
+    """Return a fresh opaque id, such as `run-9f2c41d07b3e`."""
+    return LineageId(f"{kind}-{uuid.uuid4().hex[:12]}")
