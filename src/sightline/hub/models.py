@@ -113,7 +113,7 @@ def add_model(
             created_at=clock.now().isoformat(),
         )
         connection.execute(MODEL.insert().values(**dataclasses.asdict(made)))
-        facts = {"weights": digest}
+        facts: dict[str, str] = {"weights": digest}
         record(
             connection, node_of(made.lineage_id, "model", name=made.label, facts=facts), [run_id]
         )
@@ -184,7 +184,12 @@ def releases(hub: Hub, name: str) -> list[ReleaseRecord]:
 
 
 def add_evaluation(
-    hub: Hub, model_id: LineageId, chosen: CollectionVersion, split: str, *, content: dict[str, Any]
+    hub: Hub,
+    model_id: LineageId,
+    chosen: CollectionVersion,
+    *,
+    split: str,
+    content: dict[str, Any],
 ) -> None:
     """Record an evaluation of a model on one split of a version."""
     with hub.database.write() as connection:

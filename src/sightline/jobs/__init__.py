@@ -1,0 +1,1 @@
+"""Durable work: named steps that survive a crash."""
