@@ -33,6 +33,19 @@ class Format:
 FORMATS: Registry[Format] = Registry(
     package="sightline.formats",
     kind=Format,
-    skip=frozenset({"contract", "dicom_file", "dicom_image", "seg", "sr", "sc"}),
+    skip=frozenset(
+        {
+            "contract",
+            "dicom_dataset",
+            "dicom_elements",
+            "dicom_file",
+            "dicom_image",
+            "dicom_json",
+            "dicom_text",
+            "seg",
+            "sr",
+            "sc",
+        }
+    ),
 )
 """Single-file formats by name; the DICOM objects that need a study beside them are no plug-ins."""
