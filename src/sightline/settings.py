@@ -104,6 +104,13 @@ class Settings(BaseSettings):
                 hint="Mend the file in the data directory; it is TOML, `name = value` a line.",
             ) from error
 
+    def as_environment(self) -> dict[str, str]:
+        """Return an environment in which a child process reads these very settings."""
+        given = {
+            f"SIGHTLINE_{name.upper()}": str(value) for name, value in self.model_dump().items()
+        }
+        return dict(os.environ) | given  # noqa: TID251 - the door to the environment
+
     @property
     def archive_dir(self) -> Path:
         """The identified store."""

@@ -1,0 +1,69 @@
+# Two commands do all set-up: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find src -type f -not -path '*/__pycache__/*' -not -path '*/web/ohif/*') pyproject.toml
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check quick docs bench gates install install-tests system-packages clean
+
+help:  ## Show this list.
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 20
+
+demo: $(VENV)/installed  ## Install, then run the whole road on phantoms (about 10 minutes on 2 cores).
+	$(BIN)/sightline --data-dir demo-data demo
+
+test: install-tests check  ## Install, check the code, then run every test.
+	$(BIN)/pytest
+
+quick: install-tests  ## Run the tests that take seconds.
+	$(BIN)/pytest -m "not slow and not gate"
+
+check: install-tests  ## Lint, types, layers and docs.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/make_reference.py --check
+
+docs: install-tests  ## Write the generated pages of docs/reference.
+	$(BIN)/python tools/make_reference.py
+
+bench: install-tests  ## Run every benchmark; each prints one JSON line.
+	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+gates: install-tests  ## Run the gates at full size (hours).
+	$(BIN)/pytest -m gate
+
+install: $(VENV)/installed  ## Install Sightline with its learning stack into .venv.
+
+install-tests: $(VENV)/installed-tests system-packages
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "Sightline needs Python 3.11: apt-get install python3.11-venv, or make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1' build
+
+src/sightline/web/ohif/index.html: tools/fetch_ohif.py
+	$(PYTHON) tools/fetch_ohif.py || echo "The OHIF viewer could not be fetched; everything else works."
+
+$(VENV)/installed: $(VENV)/bin/python src/sightline/web/ohif/index.html constraints.txt $(SOURCES)
+	rm -rf dist
+	$(BIN)/python -m build --quiet --wheel
+	$(BIN)/pip install --quiet --constraint constraints.txt "$$(ls dist/*.whl)[learn]"
+	$(BIN)/pip install --quiet --force-reinstall --no-deps dist/*.whl
+	@# There is no CPU build of torchvision; a CUDA one that cannot load would break imports.
+	@$(BIN)/python -c "import torch, sys; sys.exit(torch.cuda.is_available())" && \
+	  $(BIN)/pip uninstall --quiet --yes torchvision 2>/dev/null || true
+	touch $@
+
+$(VENV)/installed-tests: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --group dev
+	touch $@
+
+system-packages:
+	@sh tools/system_packages.sh
+
+clean:  ## Remove what was built, not what was stored.
+	rm -rf dist build $(VENV) .mypy_cache .ruff_cache .pytest_cache

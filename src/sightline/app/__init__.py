@@ -1,0 +1,1 @@
+"""Composes the processes, and binds job names to the stages that do them."""

@@ -1,0 +1,105 @@
+"""The journey of one complete study: predict, publish, through the door, into the hub."""
+
+import dataclasses
+from typing import Any
+
+from sightline import log
+from sightline.archive.archive import Archive
+from sightline.archive.results import fail_prediction, predictions_of_study
+from sightline.archive.studies import record_door, study, study_of_series
+from sightline.deid.door import pass_door
+from sightline.deid.vault import Vault
+from sightline.errors import SightlineError
+from sightline.hub.admission import admit
+from sightline.hub.hub import Hub
+from sightline.jobs.engine import StepRunner
+from sightline.serve.predicting import Engine, Predicted, predict_series
+from sightline.serve.publishing import publish_prediction
+from sightline.serve.routing import route
+from sightline.settings import Settings
+from sightline.values.finding import Finding, Measurement
+from sightline.values.identity import Digest, LineageId, SeriesUid, StudyUid
+from sightline.values.prediction import Prediction
+
+_log = log.get("app")
+JOB_NAME = "study"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StudyJob:
+    """The stages a study goes through, each a durable step with JSON in and out."""
+
+    settings: Settings
+    archive: Archive
+    hub: Hub
+    vault: Vault
+    engine: Engine
+
+    def __call__(self, step: StepRunner, *, study_uid: str, revision: int) -> None:
+        """Take one revision of a study along the whole road."""
+        routed = step("route", self.route_study, study_uid=study_uid)
+        for number, (series_uid, model_id) in enumerate(routed):
+            made = step(f"predict {number}", self.predict, series_uid=series_uid, model_id=model_id)
+            if made is not None:
+                step(f"publish {number}", self.publish, made=made)
+        step("door", self.pass_study, study_uid=study_uid)
+        _log.info("study_done", study=study_uid, revision=revision)
+
+    def route_study(self, study_uid: str) -> list[tuple[str, str]]:
+        """Pick the series and models that belong together."""
+        decisions = route(self.archive, self.hub, StudyUid(study_uid))
+        for each in decisions:
+            _log.info(
+                "series_routed",
+                series=each.series_uid,
+                model=each.model_version,
+                refused=each.refusal or None,
+            )
+        return [(each.series_uid, each.model_id) for each in decisions if not each.refusal]
+
+    def predict(self, series_uid: str, model_id: str) -> dict[str, Any] | None:
+        """Predict one series; a refusal is recorded, and the study goes on."""
+        try:
+            made = predict_series(
+                self.archive,
+                self.engine,
+                self.hub,
+                series_uid=SeriesUid(series_uid),
+                model_id=LineageId(model_id),
+            )
+        except SightlineError as error:
+            self._fail(series_uid, model_id, error)
+            return None
+        return None if made is None else dataclasses.asdict(made)
+
+    def publish(self, made: dict[str, Any]) -> None:
+        """Publish what `predict` made."""
+        publish_prediction(self.archive, self.hub, _predicted(made), pacs=self.settings.pacs)
+
+    def pass_study(self, study_uid: str) -> None:
+        """Take the study, its annotations and its results through the door into the hub."""
+        passage = pass_door(study(self.archive, StudyUid(study_uid)), self.vault)
+        if passage.study is not None:
+            admit(self.hub, passage.study)
+        reasons = sorted({holding.reason for holding in passage.held})
+        state = "released" if passage.study is not None else "held"
+        if reasons:
+            state += f" (quarantine: {', '.join(reasons)})"
+        record_door(self.archive, StudyUid(study_uid), state=state, held=passage.held)
+
+    def _fail(self, series_uid: str, model_id: str, error: SightlineError) -> None:
+        _log.warning("prediction_refused", series=series_uid, why=error.problem)
+        study_uid = study_of_series(self.archive, SeriesUid(series_uid))
+        for each in predictions_of_study(self.archive, study_uid):
+            if each.series_uid == series_uid and each.model_id == model_id:
+                fail_prediction(self.archive, each.lineage_id, error.problem)
+
+
+def _predicted(made: dict[str, Any]) -> Predicted:
+    measurements = tuple(Measurement(**each) for each in made["finding"]["measurements"])
+    return Predicted(
+        prediction=Prediction(**made["prediction"]),
+        finding=Finding(**(made["finding"] | {"measurements": measurements})),
+        picture_digest=Digest(made["picture_digest"]),
+        objects=tuple((LineageId(id_), Digest(digest)) for id_, digest in made["objects"]),
+    )

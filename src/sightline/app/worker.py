@@ -1,0 +1,71 @@
+"""The worker process: completes studies, runs their jobs, empties the outbox."""
+
+import os
+import signal
+import threading
+
+from sightline import log
+from sightline.app.study_job import JOB_NAME, StudyJob
+from sightline.archive.archive import Archive
+from sightline.archive.studies import complete_quiet_studies, mark_started, studies_to_start
+from sightline.deid.vault import Vault
+from sightline.hub.hub import Hub
+from sightline.jobs.engine import Jobs
+from sightline.serve.outbox import deliver_due
+from sightline.serve.predicting import Engine
+from sightline.settings import Settings
+
+_log = log.get("app")
+_TICK_S = 0.25
+
+
+def run_worker(settings: Settings, *, parent: int | None = None) -> None:
+    """Work until asked to stop by SIGTERM or SIGINT, or until `parent` is gone.
+
+    Args:
+        settings: of the data directory to work for.
+        parent: process id whose end ends the worker, so that none is left behind.
+
+    Raises:
+        BadSettings: The data directory cannot be used.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    jobs = Jobs(settings.jobs_dir)
+    archive, hub = Archive.open(settings), Hub.open(settings)
+    engine = Engine(hub, threads=settings.threads)
+    job = StudyJob(settings, archive, hub, Vault.open(settings.vault_dir), engine)
+    jobs.define(JOB_NAME, job)
+    jobs.launch(workers=1)
+    sender = threading.Thread(target=_send_until, args=(stop, archive, settings), daemon=True)
+    sender.start()
+    _log.info("worker_ready")
+    while not stop.is_set() and _has_parent(parent):
+        _start_complete_studies(archive, jobs, settings)
+        stop.wait(_TICK_S)
+    stop.set()
+    jobs.close()
+    sender.join(timeout=5)
+
+
+def _start_complete_studies(archive: Archive, jobs: Jobs, settings: Settings) -> None:
+    for study_uid in complete_quiet_studies(archive, quiet_period_s=settings.quiet_period_s):
+        _log.info("study_complete", study=study_uid)
+    for study_uid, revision in studies_to_start(archive):
+        # The id makes a repeat after a crash the same job.
+        jobs.start(JOB_NAME, f"{study_uid}/{revision}", study_uid=study_uid, revision=revision)
+        mark_started(archive, study_uid, revision)
+
+
+def _send_until(stop: threading.Event, archive: Archive, settings: Settings) -> None:
+    while not stop.is_set():
+        sent = deliver_due(
+            archive, calling_ae=settings.ae_title, max_attempts=settings.max_outbox_attempts
+        )
+        if not sent:
+            stop.wait(_TICK_S)
+
+
+def _has_parent(parent: int | None) -> bool:
+    return parent is None or os.getppid() == parent

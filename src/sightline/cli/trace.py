@@ -1,0 +1,65 @@
+"""Show what something came from, or what came from it."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from sightline.app.tracing import trace_anything
+from sightline.cli.context import settings_of
+from sightline.values.lineage import Node, Trace
+
+APP = typer.Typer()
+
+
+@APP.command()
+def trace(
+    ctx: typer.Context,
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="SOP Instance UID of a published object, or an id or name of the hub: a subject, "
+            "a series, covid@3, a run, a model."
+        ),
+    ],
+    down: Annotated[bool, typer.Option("--down", help="Show what came from it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what something came from, nearest first; with --down, what came from it."""
+    found = trace_anything(settings_of(ctx), name, "down" if down else "up")
+    if as_json:
+        print(json.dumps(_as_json(found), indent=2))
+        return
+    print(_line(found.start, 0))
+    for step in found.steps:
+        print(_line(step.node, step.depth))
+
+
+def _line(node: Node, depth: int) -> str:
+    facts = ", ".join(
+        f"{name}: {value}" for name, value in node.facts.items() if len(value) <= _LONGEST_FACT
+    )
+    head = f"{'  ' * depth}{node.kind} {node.name}"
+    return f"{head}  ({facts})" if facts else head
+
+
+_LONGEST_FACT = 64
+
+
+def _as_json(found: Trace) -> dict[str, object]:
+    return {
+        "start": _node_json(found.start),
+        "steps": [
+            _node_json(step.node) | {"depth": step.depth, "via": step.via} for step in found.steps
+        ],
+    }
+
+
+def _node_json(node: Node) -> dict[str, object]:
+    return {
+        "id": node.id,
+        "kind": node.kind,
+        "name": node.name,
+        "facts": node.facts,
+        "created_at": node.created_at,
+    }

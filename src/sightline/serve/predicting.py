@@ -1,0 +1,202 @@
+"""A model applied to a series: finding, picture and DICOM objects, durable but not yet public."""
+
+import dataclasses
+import hashlib
+import uuid
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sightline import clock, extras, log
+from sightline.archive.archive import Archive
+from sightline.archive.results import start_prediction
+from sightline.archive.studies import study, study_of_series
+from sightline.errors import UnsoundSeries
+from sightline.formats.dicom_image import read_volume
+from sightline.formats.sc import write_sc
+from sightline.formats.seg import write_seg
+from sightline.formats.sr import write_sr
+from sightline.hub.hub import Hub, new_id
+from sightline.hub.models import model as model_record
+from sightline.serve.pictures import overlay_picture, png
+from sightline.serve.routing import recipe_of
+from sightline.serve.triage import triage
+from sightline.values.finding import Finding
+from sightline.values.identity import Digest, InstanceUid, LineageId, SeriesUid, StudyUid
+from sightline.values.model import ModelRecord
+from sightline.values.prediction import Prediction
+from sightline.values.recipe import Recipe
+from sightline.values.result import ResultIdentity
+from sightline.values.volume import Segmentation, Volume
+
+_log = log.get("serve")
+_UID_SPACE = uuid.UUID("6f1f3a52-2c57-4c5f-9d55-0d6f5f0f7b1e")
+_KINDS = {"seg": 9001, "sr": 9002, "sc": 9003}
+"""The objects of one prediction, and the series number each is given."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Predicted:
+    """What one prediction made; every digest is an object of the archive.
+
+    Attributes:
+        objects: lineage id and digest of each DICOM object.
+    """
+
+    prediction: Prediction
+    finding: Finding
+    picture_digest: Digest
+    objects: tuple[tuple[LineageId, Digest], ...]
+
+
+class Engine:
+    """Keeps the weights of every model it was asked for, and applies them."""
+
+    def __init__(self, hub: Hub, *, threads: int) -> None:
+        self._hub = hub
+        self._threads = threads
+        self._loaded: dict[LineageId, Any] = {}
+
+    def predict(self, record: ModelRecord, volume: Volume) -> Segmentation:
+        """Draw what a model finds in a volume, on the volume's own grid.
+
+        Raises:
+            MissingExtra: The host has no learning stack.
+            DamagedObject: The weights do not match their digest.
+        """
+        engine = _learning("sightline.predict.engine")
+        if record.lineage_id not in self._loaded:
+            self._loaded[record.lineage_id] = self._load(record)
+        drawn: Segmentation = engine.predict(self._loaded[record.lineage_id], volume)
+        return drawn
+
+    def _load(self, record: ModelRecord) -> object:
+        models = _learning("sightline.predict.model")
+        _learning("sightline.predict.engine").set_threads(self._threads)
+        manifest = models.ModelManifest.from_json(record.manifest)
+        weights: Path = self._hub.objects.path(record.weights_digest)
+        _log.info("model_loaded", model=record.label)
+        loaded: object = models.Model.load(weights, manifest)
+        return loaded
+
+
+def predict_series(
+    archive: Archive, engine: Engine, hub: Hub, *, series_uid: SeriesUid, model_id: LineageId
+) -> Predicted | None:
+    """Predict one series; None where it is published already.
+
+    Raises:
+        BadFile: The series is no volume that the model can take.
+        MissingExtra: The host has no learning stack.
+        UnknownName: The series or the model is not there.
+    """
+    record = model_record(hub, model_id)
+    sources, digest, study_uid = _sources(archive, series_uid)
+    prediction = start_prediction(
+        archive,
+        Prediction(
+            lineage_id=new_id("prediction"),
+            study_uid=study_uid,
+            series_uid=series_uid,
+            series_digest=digest,
+            model_id=model_id,
+            model_version=record.label,
+            created_at=clock.now().isoformat(timespec="seconds"),
+        ),
+    )
+    if prediction.state == "published":
+        return None
+    recipe = recipe_of(record)
+    volume = read_volume(sources)
+    _check_geometry(recipe, volume)
+    began = clock.monotonic()
+    drawn = engine.predict(record, volume)
+    finding = _finding(recipe, drawn, prediction)
+    _log.info(
+        "series_predicted",
+        prediction=prediction.lineage_id,
+        model=record.label,
+        seconds=round(clock.monotonic() - began, 2),
+    )
+    picture = overlay_picture(volume, drawn, footer=record.label)
+    write = _Writer(archive, record, prediction, sources)
+    seg = write_seg(drawn, sources, identity=write.identity("seg"), is_manual=False)
+    sr = write_sr(finding, sources, seg, identity=write.identity("sr"))
+    sc = write_sc(picture, sources, identity=write.identity("sc"))
+    return Predicted(
+        prediction=prediction,
+        finding=finding,
+        picture_digest=archive.objects.put(png(picture)),
+        objects=(write.keep("seg", seg), write.keep("sr", sr), write.keep("sc", sc)),
+    )
+
+
+def result_id(prediction: LineageId, kind: str) -> LineageId:
+    """Return the lineage id of one object of a prediction."""
+    return LineageId(f"{prediction.replace('prediction-', 'result-')}-{kind}")
+
+
+def uid_from(lineage_id: str) -> str:
+    """Derive a DICOM UID, so that a repeat names the same object (PS3.5 B.2)."""
+    return f"2.25.{uuid.uuid5(_UID_SPACE, lineage_id).int}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Writer:
+    archive: Archive
+    record: ModelRecord
+    prediction: Prediction
+    sources: list[Path]
+
+    def identity(self, kind: str) -> ResultIdentity:
+        lineage_id = result_id(self.prediction.lineage_id, kind)
+        return ResultIdentity(
+            instance_uid=InstanceUid(uid_from(lineage_id)),
+            series_uid=SeriesUid(uid_from(f"{lineage_id}/series")),
+            series_number=_KINDS[kind],
+            series_description=f"{self.record.label} {kind.upper()}",
+            author=self.record.name,
+            created_at=self.prediction.created_at,
+            model_version=self.record.label,
+            model_digest=self.record.weights_digest,
+            lineage_id=lineage_id,
+        )
+
+    def keep(self, kind: str, content: bytes) -> tuple[LineageId, Digest]:
+        return result_id(self.prediction.lineage_id, kind), self.archive.objects.put(content)
+
+
+def _sources(archive: Archive, series_uid: SeriesUid) -> tuple[list[Path], str, StudyUid]:
+    whole = study(archive, study_of_series(archive, series_uid))
+    instances = [each for each in whole.instances if each.series_uid == series_uid]
+    names = "".join(sorted(each.digest for each in instances))
+    digest = hashlib.sha256(names.encode()).hexdigest()
+    return [each.path for each in instances], digest, whole.uid
+
+
+def _check_geometry(recipe: Recipe, volume: Volume) -> None:
+    slices = volume.geometry.shape[0]
+    spacing = volume.geometry.spacing_mm[0]
+    if slices < recipe.accepts.min_slices:
+        raise UnsoundSeries(
+            f"{slices} slices; recipe {recipe.name} asks at least {recipe.accepts.min_slices}",
+            hint="Send the whole series, or change `accepts` in the recipe.",
+        )
+    if spacing > recipe.accepts.max_slice_spacing_mm:
+        raise UnsoundSeries(
+            f"slices {spacing:.1f} mm apart; recipe {recipe.name} takes at most "
+            f"{recipe.accepts.max_slice_spacing_mm:g} mm",
+            hint="Send the thin reconstruction, or change `accepts` in the recipe.",
+        )
+
+
+def _finding(recipe: Recipe, drawn: Segmentation, prediction: Prediction) -> Finding:
+    def tracking_uid(class_name: str) -> str:
+        return uid_from(f"{prediction.lineage_id}/{class_name}")
+
+    measure = _learning("sightline.predict.measure").measure
+    return triage(recipe, measure(drawn, tracking_uid))
+
+
+def _learning(module: str) -> ModuleType:
+    return extras.load(module, extra="learn")

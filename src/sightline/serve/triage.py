@@ -1,0 +1,35 @@
+"""From measurements to the priority and the words of the worklist."""
+
+from collections.abc import Sequence
+
+from sightline.values.finding import Finding, Measurement
+from sightline.values.recipe import Recipe, TriageRule
+
+
+def triage(recipe: Recipe, measurements: Sequence[Measurement]) -> Finding:
+    """Apply the first triage rule that holds; without one the study is routine."""
+    by_class = {each.class_name: each for each in measurements}
+    for rule in recipe.triage:
+        measured = by_class.get(rule.class_name)
+        if measured is not None and _holds(rule, measured):
+            words = rule.words.format(
+                volume_ml=f"{measured.volume_ml:.1f}",
+                diameter_mm=f"{measured.longest_diameter_mm:.0f}",
+            )
+            return Finding(priority=rule.priority, words=words, measurements=tuple(measurements))
+    return Finding(priority=0, words=_plain_words(measurements), measurements=tuple(measurements))
+
+
+def _holds(rule: TriageRule, measured: Measurement) -> bool:
+    if measured.volume_ml < rule.min_volume_ml or measured.components == 0:
+        return False
+    return rule.max_volume_ml is None or measured.volume_ml <= rule.max_volume_ml
+
+
+def _plain_words(measurements: Sequence[Measurement]) -> str:
+    found = [
+        f"{each.class_name.replace('_', ' ')} {each.volume_ml:.1f} ml"
+        for each in measurements
+        if each.components
+    ]
+    return ", ".join(found) or "nothing found"
