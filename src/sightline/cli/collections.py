@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.context import print_table, settings_of
+from sightline.cli.context import new_verb, print_table, settings_of
 from sightline.hub.collections import (
     Criteria,
     Shares,
@@ -17,11 +17,11 @@ from sightline.hub.collections import (
 from sightline.hub.hub import Hub
 from sightline.values.collection import SPLITS, CollectionVersion
 
-APP = typer.Typer(no_args_is_help=True, help="Make, list and show collections.")
+APP = new_verb("Make, list and show collections.")
 
 
 @APP.command()
-def make(  # noqa: PLR0917 - each option is a criterion
+def make(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the collection.")],
     modality: Annotated[str | None, typer.Option(help="CT, MR, ...")] = None,

@@ -10,6 +10,16 @@ from sightline import log
 from sightline.settings import Settings
 
 
+def new_verb(about: str | None = None) -> typer.Typer:
+    """Return the application of one verb; `about` where it is a group of commands."""
+    return typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        no_args_is_help=about is not None,
+        help=about,
+    )
+
+
 def settings_of(ctx: typer.Context, **given: object) -> Settings:
     """Read the settings for this call and set the log up.
 

@@ -24,11 +24,11 @@ class LazyVerbs(TyperGroup):
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002 - click's signature
         """List the verbs."""
-        return sorted(_verb_files())
+        return sorted(verb_files())
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ANN401, ARG002 - click's signature
         """Import a verb and return its command; None where there is no such verb."""
-        path = _verb_files().get(cmd_name)
+        path = verb_files().get(cmd_name)
         if path is None:
             return None
         command = typer.main.get_command(importlib.import_module(f"sightline.cli.{path.stem}").APP)
@@ -71,7 +71,8 @@ def main() -> None:
         raise SystemExit(1) from error
 
 
-def _verb_files() -> dict[str, Path]:
+def verb_files() -> dict[str, Path]:
+    """Return the file of every verb, by the verb's name."""
     folder = Path(__file__).parent
     return {
         module.name.rstrip("_").replace("_", "-"): folder / f"{module.name}.py"
@@ -81,7 +82,7 @@ def _verb_files() -> dict[str, Path]:
 
 
 def _listed() -> list[tuple[str, Path]]:
-    return sorted(_verb_files().items())
+    return sorted(verb_files().items())
 
 
 def _help_of(path: Path) -> str:

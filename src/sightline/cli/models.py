@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.context import print_table, settings_of
+from sightline.cli.context import new_verb, print_table, settings_of
 from sightline.hub.hub import Hub
 from sightline.hub.models import evaluations, model, models, releases
 from sightline.serve.releasing import release as release_model
 from sightline.serve.releasing import roll_back
 
-APP = typer.Typer(no_args_is_help=True, help="List models, show one, release it, roll back.")
+APP = new_verb("List models, show one, release it, roll back.")
 
 Name = Annotated[str, typer.Argument(help="NAME, NAME@N or a model's id.")]
 By = Annotated[str, typer.Option("--by", help="Who decides.")]

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from sightline.app.tracing import trace_anything
-from sightline.cli.context import settings_of
+from sightline.cli.context import new_verb, settings_of
 from sightline.values.lineage import Node, Trace
 
-APP = typer.Typer()
+APP = new_verb()
 
 
 @APP.command()

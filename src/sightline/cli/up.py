@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from sightline.app.up import run_up
-from sightline.cli.context import settings_of
+from sightline.cli.context import new_verb, settings_of
 
-APP = typer.Typer()
+APP = new_verb()
 
 
 @APP.command()

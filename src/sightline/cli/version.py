@@ -4,7 +4,9 @@ import importlib.metadata
 
 import typer
 
-APP = typer.Typer()
+from sightline.cli.context import new_verb
+
+APP = new_verb()
 
 
 @APP.command()
