@@ -2,8 +2,6 @@
 
 import importlib.metadata
 
-import typer
-
 from sightline.cli.context import new_verb
 
 APP = new_verb()
