@@ -92,7 +92,7 @@ class Jobs:
         DBOS.launch()
         DBOS.register_queue(_QUEUE, worker_concurrency=workers, polling_interval_sec=0.2)
 
-    def start(self, name: str, id_: str, **arguments: Any) -> None:  # noqa: ANN401 - any JSON value
+    def start(self, name: str, id_: str, /, **arguments: Any) -> None:  # noqa: ANN401 - any JSON value
         """Queue a job durably; a repeat with the same id changes nothing."""
         with SetWorkflowID(id_):
             DBOS.enqueue_workflow(_QUEUE, self._workflows[name], arguments)
