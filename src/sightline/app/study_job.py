@@ -78,14 +78,15 @@ class StudyJob:
 
     def pass_study(self, study_uid: str) -> None:
         """Take the study, its annotations and its results through the door into the hub."""
-        passage = pass_door(study(self.archive, StudyUid(study_uid)), self.vault)
+        identified = study(self.archive, StudyUid(study_uid))
+        passage = pass_door(identified, self.vault)
         if passage.study is not None:
             admit(self.hub, passage.study)
         reasons = sorted({holding.reason for holding in passage.held})
         state = "released" if passage.study is not None else "held"
         if reasons:
             state += f" (quarantine: {', '.join(reasons)})"
-        record_door(self.archive, StudyUid(study_uid), state=state, held=passage.held)
+        record_door(self.archive, identified, state=state, held=passage.held)
 
     def _fail(self, series_uid: str, model_id: str, error: SightlineError) -> None:
         _log.warning("prediction_refused", series=series_uid, why=error.problem)

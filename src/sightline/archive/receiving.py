@@ -165,6 +165,7 @@ def _enter_study(connection: sa.Connection, header: Header) -> bool:
             complete_because="",
             started_revision=0,
             door="",
+            door_revision=0,
         )
     )
     return True

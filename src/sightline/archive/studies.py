@@ -95,11 +95,15 @@ def mark_started(archive: Archive, study_uid: StudyUid, revision: int) -> None:
 
 
 def record_door(
-    archive: Archive, study_uid: StudyUid, *, state: str, held: Sequence[Holding]
+    archive: Archive, study: IdentifiedStudy, *, state: str, held: Sequence[Holding]
 ) -> None:
-    """Record how the door answered for a study, and what it holds back."""
+    """Record how the door answered for this revision of a study, and what it holds back."""
     with archive.database.write() as connection:
-        connection.execute(STUDY.update().where(STUDY.c.uid == study_uid).values(door=state))
+        connection.execute(
+            STUDY.update()
+            .where(STUDY.c.uid == study.uid)
+            .values(door=state, door_revision=study.revision)
+        )
         for holding in held:
             hold(connection, holding)
 

@@ -34,6 +34,7 @@ STUDY = sa.Table(
     sa.Column("complete_because", sa.String, nullable=False),
     sa.Column("started_revision", sa.Integer, nullable=False, index=True),
     sa.Column("door", sa.String, nullable=False),
+    sa.Column("door_revision", sa.Integer, nullable=False),
 )
 
 SERIES = sa.Table(

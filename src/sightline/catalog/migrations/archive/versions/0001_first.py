@@ -65,6 +65,7 @@ def upgrade() -> None:
         sa.Column("complete_because", sa.String(), nullable=False),
         sa.Column("started_revision", sa.Integer(), nullable=False),
         sa.Column("door", sa.String(), nullable=False),
+        sa.Column("door_revision", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["patient"],
             ["patient.id"],

@@ -1,0 +1,73 @@
+"""Waiting until everything that arrived has gone the whole road."""
+
+import dataclasses
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from sightline import clock
+from sightline.archive.archive import Archive
+from sightline.catalog.archive_tables import OUTBOX, STUDY
+from sightline.errors import PeerFailed
+
+_TICK_S = 0.5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Road:
+    """How far the studies of an archive are.
+
+    Attributes:
+        arrived: studies that are there at all.
+        through: studies whose newest revision passed the door or was held by it.
+        unsent: results that wait to be sent.
+    """
+
+    arrived: int
+    through: int
+    unsent: int
+
+    def is_done(self, expected: int) -> bool:
+        """Tell whether `expected` studies came and nothing is left to do."""
+        return self.arrived >= expected and self.through == self.arrived and not self.unsent
+
+
+def look(archive: Archive) -> Road:
+    """Count the studies on the road."""
+    is_through = (STUDY.c.door_revision == STUDY.c.revision) & (STUDY.c.revision > 0)
+    with archive.database.read() as connection:
+        arrived = connection.execute(sa.select(sa.func.count()).select_from(STUDY)).scalar_one()
+        through = connection.execute(
+            sa.select(sa.func.count()).select_from(STUDY).where(is_through)
+        ).scalar_one()
+        unsent = connection.execute(
+            sa.select(sa.func.count()).select_from(OUTBOX).where(OUTBOX.c.state == "waiting")
+        ).scalar_one()
+    return Road(arrived=arrived, through=through, unsent=unsent)
+
+
+def wait_until_through(
+    archive: Archive,
+    *,
+    expected: int,
+    timeout_s: float,
+    on_progress: Callable[[Road], None],
+) -> Road:
+    """Return when `expected` studies have gone the whole road.
+
+    Raises:
+        PeerFailed: `timeout_s` passed first.
+    """
+    deadline = clock.monotonic() + timeout_s
+    while True:
+        road = look(archive)
+        on_progress(road)
+        if road.is_done(expected):
+            return road
+        if clock.monotonic() > deadline:
+            raise PeerFailed(
+                f"after {timeout_s:g} s {road.through} of {max(expected, road.arrived)} studies "
+                f"are through, {road.unsent} results unsent",
+                hint="Is `sightline up` running on this data directory? Its log says what it does.",
+            )
+        clock.pause(_TICK_S)
