@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sightline import clock
 from sightline.archive.archive import Archive
 from sightline.archive.receiving import Stored, insert_instance
-from sightline.catalog.archive_tables import INSTANCE, OUTBOX, PREDICTION
+from sightline.catalog.archive_tables import INSTANCE, OUTBOX, PREDICTION, SERIES
 from sightline.catalog.database import insert_new
 from sightline.formats.dicom_file import read_header
 from sightline.values.arrival import OutgoingResult, Source
@@ -29,6 +29,23 @@ class Delivery:
     digest: Digest
     destination: str
     attempts: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedObject:
+    """One of our objects in the archive.
+
+    Attributes:
+        kind: DICOM modality: SEG, SR or OT.
+        deliveries: `state destination` of each outbox row.
+    """
+
+    instance_uid: InstanceUid
+    study_uid: StudyUid
+    kind: str
+    source: str
+    lineage_id: LineageId
+    deliveries: tuple[str, ...]
 
 
 def start_prediction(archive: Archive, wanted: Prediction) -> Prediction:
@@ -92,6 +109,34 @@ def predictions_of_study(archive: Archive, study_uid: StudyUid) -> list[Predicti
             .order_by(PREDICTION.c.created_at)
         ).all()
     return [_prediction(row) for row in rows]
+
+
+def published_objects(archive: Archive) -> list[PublishedObject]:
+    """List every object that we published, newest first."""
+    query = (
+        sa.select(INSTANCE, SERIES.c.modality)
+        .join(SERIES, SERIES.c.uid == INSTANCE.c.series_uid)
+        .where(INSTANCE.c.lineage_id.is_not(None))
+        .order_by(INSTANCE.c.received_at.desc(), SERIES.c.modality)
+    )
+    with archive.database.read() as connection:
+        rows = connection.execute(query).all()
+        sent = connection.execute(
+            sa.select(OUTBOX.c.instance_uid, OUTBOX.c.state, OUTBOX.c.destination)
+        ).all()
+    return [
+        PublishedObject(
+            instance_uid=InstanceUid(row.uid),
+            study_uid=StudyUid(row.study_uid),
+            kind=row.modality,
+            source=row.source,
+            lineage_id=LineageId(row.lineage_id),
+            deliveries=tuple(
+                f"{state} {destination}" for uid, state, destination in sent if uid == row.uid
+            ),
+        )
+        for row in rows
+    ]
 
 
 def due_deliveries(archive: Archive, *, limit: int = 100) -> list[Delivery]:
