@@ -1,14 +1,18 @@
 """Series to volumes: what is sound is exact, what is not is named."""
 
 import itertools
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from sightline.errors import NotDicom, UnsoundSeries
+from sightline.formats.dicom_file import read_header
 from sightline.formats.dicom_image import read_volume
 from sightline.formats.nifti import read_nifti_volume
 from sightline.values.alignment import align_to_grid
@@ -181,3 +185,44 @@ def _assert_same(volume: Volume, reference: Volume) -> None:
         mask=reference.voxels, geometry=reference.geometry, classes=(), author="reference"
     )
     assert np.array_equal(align_to_grid(drawn, volume.geometry).mask, volume.voxels)
+
+
+def _time_point(reference: Path, number: int) -> Volume:
+    """One time point of a NIfTI in four dimensions, as a NIfTI of three."""
+    image = nib.load(reference)
+    values = np.asanyarray(image.dataobj)[..., number]
+    single = nib.Nifti1Image(values, image.affine, dtype=values.dtype)
+    return read_nifti_volume(single.to_bytes(), modality="MR")
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_enhanced_multi_frame_equals_dcm2niix(test_data: Path, number: int) -> None:
+    folder = test_data / "dicom" / "dcmqa_enh"
+    volume = read_volume([folder / "In" / "Siemens" / "XA10" / f"6_{number + 1}.dcm"])
+    reference = folder / "Ref" / "Siemens_REST1_w_SMS_PF7-8_6.nii"
+    _assert_same(volume, _time_point(reference, number))
+
+
+def test_time_points_of_one_series_equal_dcm2niix(test_data: Path) -> None:
+    folder = test_data / "dicom" / "dcmqa_nih"
+    paths = sorted((folder / "In" / "20180918GE" / "mr_0004").glob("*.dcm"))
+    numbers = {path: read_header(path.read_bytes()).instance_number or 0 for path in paths}
+    for point in range(10):
+        chosen = [path for path, number in numbers.items() if (number - 1) // 15 == point]
+        reference = _time_point(folder / "Ref" / "DCM2NIIX_regression_test_4.nii", point)
+        _assert_same(read_volume(chosen), reference)
+
+
+@pytest.mark.parametrize("archive", ["Agfa", "Siemens"])
+def test_rewritten_multi_frame_equals_dcm2niix(
+    test_data: Path, tmp_path: Path, archive: str
+) -> None:
+    folder = test_data / "dicom" / "dcmqa_agfa" / archive
+    converter = shutil.which("dcm2niix")
+    if converter is None:
+        pytest.skip("dcm2niix is not installed")
+    subprocess.run(
+        [converter, "-o", tmp_path, "-f", "image", folder], check=True, capture_output=True
+    )
+    for number, path in enumerate(sorted(folder.iterdir())):
+        _assert_same(read_volume([path]), _time_point(tmp_path / "image.nii", number))

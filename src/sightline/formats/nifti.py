@@ -7,6 +7,7 @@ memory are the same, so nothing is resampled and nothing reordered.
 import gzip
 import io
 import zlib
+from typing import TypeAlias
 
 import nibabel as nib
 import numpy as np
@@ -25,14 +26,21 @@ _HEAD_BYTES = 1024
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SPACE_UNITS_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _MAX_VOXELS = 1 << 30
+_STEPS = 65_535
+_SINGLE_PRECISION = 1e-6
+_ORIGIN_SHARE = 1e-3
 _INTEGERS = tuple(np.dtype(name) for name in ("u1", "i2", "u2", "i4"))
+
+
+_Quantised: TypeAlias = tuple[npt.NDArray[np.uint16], float, float]
 
 
 def read_nifti_volume(content: bytes, *, modality: str) -> Volume:
     """Read a three-dimensional image.
 
-    Floating-point voxels that are whole numbers become integers; others are quantised to 65,536
-    steps, with slope and intercept to match. A NIfTI does not say its modality.
+    Floating-point voxels that are whole numbers, or whole multiples of one step, become those
+    integers; others are quantised to 65,536 steps, with slope and intercept to match. A NIfTI
+    does not say its modality.
 
     Raises:
         BadFile: No NIfTI, a broken one, not three-dimensional, or not finite.
@@ -162,9 +170,23 @@ def _as_integers(
         for dtype in _INTEGERS:
             if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
                 return stored.astype(dtype), slope, intercept
-    step = (high - low) / np.iinfo(np.uint16).max
-    quantised = np.rint((stored.astype(np.float64) - low) / step).astype(np.uint16)
-    return quantised, slope * step, slope * low + intercept
+    numbers, step, origin = _quantise(stored.astype(np.float64), low, high)
+    return numbers, slope * step, slope * origin + intercept
+
+
+def _quantise(values: npt.NDArray[np.float64], low: float, high: float) -> _Quantised:
+    """Find the step that a scanner's integers were multiplied by, or take 65,535 equal ones."""
+    step = (high - low) / _STEPS
+    finest = float(np.diff(np.unique(values)).min())
+    count = np.rint((high - low) / finest)
+    if count <= _STEPS:
+        exact = (high - low) / count
+        rest = np.abs(np.rint((values - low) / exact) * exact + low - values).max()
+        step = exact if rest <= _SINGLE_PRECISION * max(abs(low), abs(high)) else step
+    origin = low
+    if abs(np.rint(low / step) - low / step) < _ORIGIN_SHARE and low >= 0 and high / step <= _STEPS:
+        origin = 0.0
+    return np.rint((values - origin) / step).astype(np.uint16), step, origin
 
 
 def _is_nifti1(head: bytes) -> bool:
