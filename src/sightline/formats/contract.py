@@ -38,6 +38,7 @@ FORMATS: Registry[Format] = Registry(
     kind=Format,
     skip=frozenset(
         {
+            "class_codes",
             "contract",
             "dicom_attributes",
             "dicom_dataset",
@@ -47,6 +48,7 @@ FORMATS: Registry[Format] = Registry(
             "dicom_image",
             "dicom_json",
             "dicom_text",
+            "result_object",
             "seg",
             "sr",
             "sc",

@@ -18,6 +18,7 @@ from sightline.formats.dicom_dataset import broken_values_are_not_dicom, open_da
 from sightline.formats.dicom_elements import Element, open_elements
 from sightline.formats.dicom_grid import Plane, arrange
 from sightline.values.arrays import Voxels
+from sightline.values.geometry import Geometry
 from sightline.values.volume import Volume
 
 _IMAGE_TYPE, _SOP_CLASS_UID, _MODALITY = 0x00080008, 0x00080016, 0x00080060
@@ -66,6 +67,18 @@ class _Instance:
     rescales: tuple[_Rescale, ...]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class SeriesGrid:
+    """The grid of a series.
+
+    Attributes:
+        slices: for each file, the slice of the volume that each of its frames is.
+    """
+
+    geometry: Geometry
+    slices: tuple[tuple[int, ...], ...]
+
+
 def read_volume(files: Sequence[Path]) -> Volume:
     """Read the files of one series as one volume, in the acquired integer type.
 
@@ -76,29 +89,44 @@ def read_volume(files: Sequence[Path]) -> Volume:
         NotDicom: A file is broken.
         OSError: A file cannot be read.
     """
-    if not files:
-        raise _unsound("it holds no files", "Give at least one DICOM file.")
     instances = [_open(path) for path in files]
-    _check_one_series(instances)
-    order, geometry = arrange([plane for instance in instances for plane in instance.planes])
-    if np.prod(geometry.shape, dtype=np.int64) > _MAX_VOXELS:
-        raise _unsound(f"{geometry.shape} voxels are too many", "Split the series.")
-    voxels = np.empty(geometry.shape, dtype=instances[0].dtype)
-    targets, start = np.argsort(order), 0
-    for instance in instances:
-        end = start + len(instance.planes)
-        voxels[targets[start:end]] = _pixels(instance)
-        start = end
+    grid = _arranged(instances)
+    voxels = np.empty(grid.geometry.shape, dtype=instances[0].dtype)
+    for instance, slices in zip(instances, grid.slices, strict=True):
+        voxels[list(slices)] = _pixels(instance)
     attributes, rescale = instances[0].attributes, instances[0].rescales[0]
     modality = attributes.text(_MODALITY)
     return Volume(
         voxels=voxels,
-        geometry=geometry,
+        geometry=grid.geometry,
         modality=modality,
         slope=rescale.slope,
         intercept=rescale.intercept,
         unit=_unit(modality, rescale, attributes),
     )
+
+
+def read_grid(files: Sequence[Path]) -> SeriesGrid:
+    """Tell where the frames of one series lie, without decoding pixels.
+
+    Raises:
+        UnsoundSeries: The files are no images, or make no regular grid; the problem says why.
+        NotDicom: A file is broken.
+        OSError: A file cannot be read.
+    """
+    return _arranged([_open(path) for path in files])
+
+
+def _arranged(instances: Sequence[_Instance]) -> SeriesGrid:
+    if not instances:
+        raise _unsound("it holds no files", "Give at least one DICOM file.")
+    _check_one_series(instances)
+    order, geometry = arrange([plane for instance in instances for plane in instance.planes])
+    if np.prod(geometry.shape, dtype=np.int64) > _MAX_VOXELS:
+        raise _unsound(f"{geometry.shape} voxels are too many", "Split the series.")
+    targets = iter(np.argsort(order).tolist())
+    slices = tuple(tuple(next(targets) for _ in instance.planes) for instance in instances)
+    return SeriesGrid(geometry=geometry, slices=slices)
 
 
 def _open(path: Path) -> _Instance:

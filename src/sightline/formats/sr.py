@@ -1,0 +1,212 @@
+"""Structured reports: measurements of a finding as Comprehensive 3D SR, TID 1500 (PS3.16)."""
+
+import dataclasses
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import highdicom as hd
+import pydicom
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+from sightline.errors import BadFile
+from sightline.formats.class_codes import PRIVATE_SCHEME, meaning_of
+from sightline.formats.dicom_dataset import broken_values_are_not_dicom, open_dataset
+from sightline.formats.dicom_file import read_header
+from sightline.formats.result_object import (
+    MANUFACTURER,
+    RESEARCH_ONLY,
+    derived_uid,
+    equipment,
+    read_sources,
+    software_version,
+    to_bytes,
+)
+from sightline.formats.seg import SEGMENTATION_STORAGE, read_seg_origin
+from sightline.values.finding import Finding, Measurement
+from sightline.values.result import ResultIdentity
+
+COMPREHENSIVE_3D_SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88.34"
+
+_VOLUME = Code("118565006", "SCT", "Volume")
+_LONG_AXIS = Code("103339001", "SCT", "Long axis")
+_PARTS = Code("PARTS", PRIVATE_SCHEME, "Number of connected parts")
+_MILLILITRE = Code("ml", "UCUM", "milliliter")
+_MILLIMETRE = Code("mm", "UCUM", "millimeter")
+_ONE = Code("1", "UCUM", "no units")
+_IMAGING = Code("363679005", "SCT", "Imaging procedure")
+_COMMENT = codes.DCM.Comment
+_MARK = f"{RESEARCH_ONLY}. "
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What a structured report of ours says.
+
+    Attributes:
+        words: the finding in a line; without the research mark.
+        device: name of the model.
+        model_version: `NAME@N`.
+        seg_uid: SOP Instance UID of the segmentation that was measured.
+    """
+
+    measurements: tuple[Measurement, ...]
+    words: str
+    device: str
+    model_version: str
+    seg_uid: str
+    is_research_only: bool
+
+
+def write_sr(
+    finding: Finding, sources: Sequence[Path], seg: bytes, *, identity: ResultIdentity
+) -> bytes:
+    """Write the measurements of a finding, one group a class.
+
+    Each group carries the tracking identifier of its segment in `seg` and refers to it.
+
+    Args:
+        finding: its classes are those of `seg`.
+        sources: every file of the series that was measured.
+        seg: the segmentation that was measured, as `write_seg` made it.
+        identity: names the object and what made it.
+
+    Raises:
+        BadFile: A measured class is no segment of `seg`.
+        NotDicom: A source is broken.
+        OSError: A source cannot be read.
+    """
+    read = read_sources(sources)
+    with broken_values_are_not_dicom("write the report"):
+        segmentation = pydicom.dcmread(io.BytesIO(seg), stop_before_pixels=True)
+        report = hd.sr.MeasurementReport(
+            observation_context=hd.sr.ObservationContext(observer_device_context=_device(identity)),
+            procedure_reported=_IMAGING,
+            imaging_measurements=_groups(finding, seg, identity),
+            title=codes.DCM.ImagingMeasurementReport,
+        )
+        report[0].ContentSequence.append(_comment(finding, identity))
+        dataset = hd.sr.Comprehensive3DSR(
+            evidence=[*read.images, segmentation],
+            content=report[0],
+            series_instance_uid=identity.series_uid,
+            series_number=identity.series_number,
+            sop_instance_uid=identity.instance_uid,
+            instance_number=1,
+            manufacturer=MANUFACTURER,
+            is_complete=True,
+            contributing_equipment=[equipment(identity)],
+        )
+    return to_bytes(dataset, read, identity)
+
+
+def read_sr(content: bytes) -> Report:
+    """Read a report that `write_sr` made.
+
+    Raises:
+        NotDicom: The file is broken.
+        BadFile: No measurement report of ours.
+    """
+    dataset = open_dataset(content, with_pixels=False)
+    if dataset.get("SOPClassUID") != COMPREHENSIVE_3D_SR_STORAGE:
+        raise BadFile("no Comprehensive 3D SR", hint="Give a report that Sightline published.")
+    with broken_values_are_not_dicom("read the report"):
+        report = hd.sr.Comprehensive3DSR.from_dataset(dataset).content
+        if not isinstance(report, hd.sr.MeasurementReport):
+            raise BadFile("no measurement report", hint="Give a report that Sightline published.")
+        groups = report.get_volumetric_roi_measurement_groups()
+        comment = next(item.value for item in report[0].ContentSequence if item.name == _COMMENT)
+        maker = next(
+            item
+            for item in dataset.ContributingEquipmentSequence
+            if item.get("Manufacturer") == MANUFACTURER
+        )
+        return Report(
+            measurements=tuple(_read_measurement(group) for group in groups),
+            words=str(comment).removeprefix(_MARK),
+            device=str(maker.ManufacturerModelName),
+            model_version=str(maker.SoftwareVersions),
+            seg_uid=groups[0].referenced_segment.referenced_sop_instance_uid if groups else "",
+            is_research_only=str(comment).startswith(RESEARCH_ONLY),
+        )
+
+
+def _device(identity: ResultIdentity) -> hd.sr.ObserverContext:
+    attributes = hd.sr.DeviceObserverIdentifyingAttributes(
+        uid=derived_uid(identity.model_digest or identity.author, "device"),
+        name=identity.model_version or identity.author,
+        manufacturer_name=MANUFACTURER,
+        model_name=identity.author,
+        serial_number=identity.model_digest or software_version(),
+    )
+    return hd.sr.ObserverContext(
+        observer_type=codes.DCM.Device, observer_identifying_attributes=attributes
+    )
+
+
+def _comment(finding: Finding, identity: ResultIdentity) -> hd.sr.TextContentItem:
+    mark = _MARK if identity.is_research_only else ""
+    return hd.sr.TextContentItem(
+        name=_COMMENT,
+        value=f"{mark}{finding.words}",
+        relationship_type=hd.sr.RelationshipTypeValues.CONTAINS,
+    )
+
+
+def _groups(
+    finding: Finding, seg: bytes, identity: ResultIdentity
+) -> list[hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
+    """One measurement group a class (TID 1411), tied to its segment."""
+    origin = read_seg_origin(seg)
+    seg_uid = read_header(seg).instance_uid
+    algorithm = hd.sr.AlgorithmIdentification(
+        name=identity.author, version=identity.model_version or software_version()
+    )
+    groups = []
+    for measurement in finding.measurements:
+        if measurement.class_name not in origin.classes:
+            raise BadFile(
+                f"{measurement.class_name!r} is no class of the segmentation",
+                hint=f"It holds {', '.join(origin.classes)}.",
+            )
+        number = origin.classes.index(measurement.class_name)
+        meaning = meaning_of(measurement.class_name)
+        group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+            tracking_identifier=hd.sr.TrackingIdentifier(
+                uid=origin.tracking_uids[number], identifier=measurement.class_name
+            ),
+            referenced_segment=hd.sr.ReferencedSegment(
+                sop_class_uid=SEGMENTATION_STORAGE,
+                sop_instance_uid=seg_uid,
+                segment_number=number + 1,
+                source_series=hd.sr.SourceSeriesForSegmentation(origin.source_series_uid),
+            ),
+            finding_category=meaning.category,
+            finding_type=meaning.kind,
+            algorithm_id=algorithm,
+            measurements=_numbers(measurement),
+        )
+        groups.append(group)
+    return groups
+
+
+def _numbers(measurement: Measurement) -> list[hd.sr.Measurement]:
+    return [
+        hd.sr.Measurement(name=_VOLUME, value=measurement.volume_ml, unit=_MILLILITRE),
+        hd.sr.Measurement(name=_LONG_AXIS, value=measurement.longest_diameter_mm, unit=_MILLIMETRE),
+        hd.sr.Measurement(name=_PARTS, value=measurement.components, unit=_ONE),
+    ]
+
+
+def _read_measurement(
+    group: hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations,
+) -> Measurement:
+    values = {item.name.value: float(item.value) for item in group.get_measurements()}
+    return Measurement(
+        class_name=str(group.tracking_identifier),
+        volume_ml=values[_VOLUME.value],
+        longest_diameter_mm=values[_LONG_AXIS.value],
+        components=int(values[_PARTS.value]),
+        tracking_uid=str(group.tracking_uid),
+    )
