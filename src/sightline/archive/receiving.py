@@ -37,7 +37,15 @@ def keep(archive: Archive, content: bytes, source: Source) -> Arrival:
         NotDicom: The bytes are no DICOM instance; nothing was kept.
         OSError: The bytes could not be made durable.
     """
-    header = read_header(content)
+    return keep_instance(archive, read_header(content), content, source=source)
+
+
+def keep_instance(archive: Archive, header: Header, content: bytes, *, source: Source) -> Arrival:
+    """Keep one Part 10 file whose header was read already; durable as `keep` is.
+
+    Raises:
+        OSError: The bytes could not be made durable.
+    """
     stored = Stored(digest=archive.objects.put(content), size_bytes=len(content))
     with archive.database.write() as connection:
         arrival = insert_instance(connection, header, stored, source=source)

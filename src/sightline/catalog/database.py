@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.resources
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ class Database:
     """An engine whose transactions say beforehand whether they write."""
 
     engine: sa.Engine
+    # SQLite has one writer, and polls for its turn: threads of one process queue here instead.
+    _turn: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
 
     @classmethod
     def open(cls, url: str, schema: Schema) -> Self:
@@ -55,9 +58,16 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """Give a connection whose changes are durable when the block ends, or none are."""
-        with self.engine.execution_options(writes=True).begin() as connection:
-            yield connection
+        """Give a connection whose changes are durable when the block ends, or none are.
+
+        Raises:
+            OSError: The disk is full or fails, or another process writes for too long.
+        """
+        try:
+            with self._turn, self.engine.execution_options(writes=True).begin() as connection:
+                yield connection
+        except sa.exc.OperationalError as error:
+            raise OSError(f"the catalog cannot be written: {error.orig}") from error
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,0 +1,1 @@
+"""Receiving: DICOM associations, files and archives, an expert's masks."""
