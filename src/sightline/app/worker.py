@@ -35,7 +35,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     jobs = Jobs(settings.jobs_dir)
     archive, hub = Archive.open(settings), Hub.open(settings)
     engine = Engine(hub, threads=settings.threads)
-    job = StudyJob(settings, archive, hub, Vault.open(settings.vault_dir), engine)
+    job = StudyJob(settings, archive, hub, Vault.open(settings), engine)
     jobs.define(JOB_NAME, job)
     jobs.launch(workers=1)
     sender = threading.Thread(target=_send_until, args=(stop, archive, settings), daemon=True)
