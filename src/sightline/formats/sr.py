@@ -127,7 +127,7 @@ def read_sr(content: bytes) -> Report:
             words=str(comment).removeprefix(_MARK),
             device=str(maker.ManufacturerModelName),
             model_version=str(maker.SoftwareVersions),
-            seg_uid=groups[0].referenced_segment.referenced_sop_instance_uid if groups else "",
+            seg_uid=_seg_uid(groups),
             is_research_only=str(comment).startswith(RESEARCH_ONLY),
         )
 
@@ -197,6 +197,13 @@ def _numbers(measurement: Measurement) -> list[hd.sr.Measurement]:
         hd.sr.Measurement(name=_LONG_AXIS, value=measurement.longest_diameter_mm, unit=_MILLIMETRE),
         hd.sr.Measurement(name=_PARTS, value=measurement.components, unit=_ONE),
     ]
+
+
+def _seg_uid(groups: Sequence[hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations]) -> str:
+    for group in groups:
+        if group.referenced_segment is not None:
+            return str(group.referenced_segment.referenced_sop_instance_uid)
+    return ""
 
 
 def _read_measurement(
