@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -50,6 +51,7 @@ class Sightline:
                 env=self.environment,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,
             )
         self.wait_until_up()
 
@@ -65,9 +67,13 @@ class Sightline:
                 time.sleep(0.1)
         pytest.fail(f"not up after {timeout_s} s: {self.log()[-2000:]}")
 
-    def kill(self) -> None:
+    def kill(self, *, with_worker: bool = True) -> None:
+        """Kill the server, and its worker at the same moment or leave that to find out."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
+        if with_worker:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        else:
+            self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> None:
@@ -96,6 +102,54 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+RECIPE = """
+name: tiny
+title: A model that a test can train
+accepts: {modality: CT, min_slices: 4}
+task: {classes: [ground_glass, consolidation]}
+inputs: {window: [-1000, 300], patch: [32, 32, 32]}
+network: {base_channels: 4, max_channels: 8, levels: 2}
+training: {steps: 4, batch: 1, validate_every: 4, checkpoint_every: 1}
+gate: {at_least: 0.0, min_subjects: 1}
+triage:
+  - {class_name: consolidation, min_volume_ml: 0, priority: 1, words: "consolidation {volume_ml} ml"}
+"""
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a data directory whose hub holds a collection and a live model; copy it, never use it."""
+    folder = tmp_path_factory.mktemp("trained")
+    made = Sightline(folder / "data", web_port=free_port(), dimse_port=free_port())
+    recipe = folder / "tiny.yaml"
+    recipe.write_text(RECIPE)
+    made.start()
+    try:
+        phantoms = folder / "phantoms"
+        made.run("phantoms", "chest", str(phantoms), "--patients", "5", "--size", "tiny")
+        made.run("send", made.destination, str(phantoms / "dicom"))
+        made.run("wait", "--studies", "5")
+        made.run("annotate", "--table", str(phantoms / "masks.csv"))
+        made.run("wait", "--studies", "5")
+        classes = ("--classes", "ground_glass,consolidation")
+        made.run("collections", "make", "tiny", *classes)
+        made.run("train", str(recipe), "--on", "tiny@1")
+        made.run("evaluate", "tiny@1")
+        made.run("models", "release", "tiny@1", "--by", "a test", "--reason", "to be tried")
+    finally:
+        made.stop()
+    return made.data_dir
+
+
+@pytest.fixture
+def sightline_with_model(trained: Path, tmp_path: Path) -> Iterator[Sightline]:
+    """Give a data directory of its own that holds a live model."""
+    shutil.copytree(trained, tmp_path / "data")
+    made = Sightline(tmp_path / "data", web_port=free_port(), dimse_port=free_port())
+    yield made
+    made.stop()
 
 
 @pytest.fixture
