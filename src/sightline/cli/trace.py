@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from sightline.app.tracing import trace_anything
+from sightline.app.tracing import origin_of, outline, trace_anything
 from sightline.cli.context import new_verb, settings_of
 from sightline.values.lineage import Node, Trace
 
 APP = new_verb()
+_LONGEST_FACT = 64
 
 
 @APP.command()
@@ -23,27 +24,33 @@ def trace(
         ),
     ],
     down: Annotated[bool, typer.Option("--down", help="Show what came from it.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="List subjects, series and annotations one by one.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what something came from, nearest first; with --down, what came from it."""
-    found = trace_anything(settings_of(ctx), name, "down" if down else "up")
+    """Show what something came from as a tree; with --down, what came from it."""
+    settings = settings_of(ctx)
+    found = trace_anything(settings, name, "down" if down else "up")
     if as_json:
         print(json.dumps(_as_json(found), indent=2))
         return
-    print(_line(found.start, 0))
-    for step in found.steps:
-        print(_line(step.node, step.depth))
+    for depth, entry in outline(found, everything=everything):
+        print(f"{'  ' * depth}{entry if isinstance(entry, str) else _line(entry)}")
+    if not down:
+        origin = origin_of(settings, found)
+        if origin.about:
+            print(f"Drawn on: {', '.join(origin.about)}")
+        for collection, subjects in origin.taught.items():
+            print(f"Taught by {len(subjects)} subjects of {collection}: {', '.join(subjects)}")
 
 
-def _line(node: Node, depth: int) -> str:
+def _line(node: Node) -> str:
     facts = ", ".join(
         f"{name}: {value}" for name, value in node.facts.items() if len(value) <= _LONGEST_FACT
     )
-    head = f"{'  ' * depth}{node.kind} {node.name}"
-    return f"{head}  ({facts})" if facts else head
-
-
-_LONGEST_FACT = 64
+    head = f"{node.kind} {node.name}"
+    return f"{head}  ({facts})" if facts and node.kind != "environment" else head
 
 
 def _as_json(found: Trace) -> dict[str, object]:
