@@ -31,7 +31,7 @@ from sightline.train.evaluate import Evaluation, evaluate
 from sightline.train.fingerprint import take_fingerprint
 from sightline.train.plan import plan as make_plan
 from sightline.train.progress import Progress
-from sightline.train.run import fit
+from sightline.train.run import Splits, fit
 from sightline.train.transfer import Transfer
 from sightline.values.collection import CollectionVersion
 from sightline.values.identity import LineageId
@@ -146,8 +146,10 @@ def train(
     fitted = fit(
         recipe,
         plan,
-        examples(open_members(hub, chosen, "train"), recipe, chosen),
-        examples(open_members(hub, chosen, "validation"), recipe, chosen),
+        Splits(
+            training=examples(open_members(hub, chosen, "train"), recipe, chosen),
+            validation=examples(open_members(hub, chosen, "validation"), recipe, chosen),
+        ),
         workdir=session.workdir,
         start_from=hub.objects.path(earlier.weights_digest) if earlier else None,
         threads=threads,

@@ -60,13 +60,29 @@ class Training(_Part):
     batch: int = Field(default=2, ge=1)
     learning_rate: float = Field(default=0.01, gt=0)
     weight_decay: float = Field(default=3e-5, ge=0)
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="auto: bfloat16 where the processor or device computes it."
+    )
     foreground_share: float = Field(
         default=0.5, ge=0, le=1, description="Share of patches centred on a class."
     )
+    affine_share: float = Field(
+        default=0.3, ge=0, le=1, description="Share of patches turned, and share scaled."
+    )
+    rotate_degrees: float = Field(default=20.0, ge=0, le=180)
+    scale_share: float = Field(default=0.2, ge=0, le=1, description="Patches grow by up to this.")
+    mirror: list[Literal["left_right", "front_back", "head_foot"]] = Field(
+        default=["left_right"], description="Axes to mirror along; none where side has meaning."
+    )
+    appearance: float = Field(
+        default=1.0, ge=0, le=2, description="Strength of noise, gamma, contrast and brightness."
+    )
     validate_every: int = Field(default=250, ge=1, description="Steps between validations.")
+    validation_volumes: int = Field(
+        default=8, ge=1, description="So many volumes of the validation split are predicted."
+    )
     checkpoint_every: int = Field(default=100, ge=1, description="Steps between checkpoints.")
-    mirror: bool = Field(default=True, description="Mirror patches; off where side has meaning.")
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
 
 
 class Gate(_Part):

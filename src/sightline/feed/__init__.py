@@ -1,0 +1,1 @@
+"""From the volumes of a collection to batches on the device that trains."""

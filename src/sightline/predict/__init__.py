@@ -1,0 +1,1 @@
+"""A model applied to one volume: load, place windows, run, stitch, measure."""

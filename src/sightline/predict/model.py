@@ -1,0 +1,138 @@
+"""A model ready to be applied: a manifest and safetensors, nothing that could execute."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, save
+from torch import nn
+
+from sightline.errors import DamagedObject
+from sightline.networks.contract import NETWORKS
+from sightline.networks.weights import load_tensors, tensors_of
+from sightline.values.plan import Plan
+from sightline.values.recipe import Recipe
+
+_FORMAT = "sightline-model"
+_VERSION = 1
+# One key only: safetensors does not keep the order of several, and bytes must repeat.
+_METADATA_KEY = "sightline"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ModelManifest:
+    """What applying a model needs besides its weights.
+
+    Attributes:
+        recipe: the recipe it was trained by, as YAML.
+        classes: class k of a mask is `classes[k - 1]`.
+        weights_digest: SHA-256 of the safetensors file.
+    """
+
+    recipe: str
+    plan: Plan
+    classes: tuple[str, ...]
+    weights_digest: str
+
+    @property
+    def name(self) -> str:
+        """Name of the recipe."""
+        return Recipe.from_yaml(self.recipe).name
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values, with format and version."""
+        return {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "recipe": self.recipe,
+            "plan": self.plan.to_json(),
+            "classes": list(self.classes),
+            "weights_digest": self.weights_digest,
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        """Read what `to_json` made.
+
+        Raises:
+            DamagedObject: It is no manifest of a known version.
+        """
+        if content.get("format") != _FORMAT or content.get("version") != _VERSION:
+            raise DamagedObject(
+                f"no model manifest of a known version: {content.get('version')!r}",
+                hint="It was made by a later Sightline; upgrade this one.",
+            )
+        return cls(
+            recipe=str(content["recipe"]),
+            plan=Plan.from_json(content["plan"]),
+            classes=tuple(content["classes"]),
+            weights_digest=str(content["weights_digest"]),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """A network with its weights, in evaluation mode."""
+
+    network: nn.Module
+    manifest: ModelManifest
+    device: torch.device
+
+    @classmethod
+    def load(cls, weights: Path, manifest: ModelManifest) -> Self:
+        """Load weights and check them against the manifest.
+
+        Raises:
+            DamagedObject: The file is missing, does not match its digest or its network.
+            UnknownName: The network is not installed.
+        """
+        try:
+            content = weights.read_bytes()
+        except OSError as error:
+            raise _damaged(f"weights cannot be read: {error.strerror}") from error
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != manifest.weights_digest:
+            raise _damaged(f"weights are {digest[:12]}, not {manifest.weights_digest[:12]}")
+        network = NETWORKS.get(manifest.plan.network).build(manifest.plan)
+        try:
+            tensors = load(content)
+        except SafetensorError as error:
+            raise _damaged("weights are no readable safetensors file") from error
+        load_tensors(network, tensors)
+        return cls.of(network, manifest)
+
+    @classmethod
+    def of(cls, network: nn.Module, manifest: ModelManifest) -> Self:
+        """Take a network as it is, on the device where its weights lie."""
+        device = next(network.parameters()).device
+        return cls(network=network.eval(), manifest=manifest, device=device)
+
+
+def weights_bytes(network: nn.Module, classes: tuple[str, ...]) -> bytes:
+    """Write a network's weights as safetensors that name their classes."""
+    tensors = {name: value.contiguous().cpu() for name, value in tensors_of(network).items()}
+    metadata = json.dumps({"format": "sightline-weights", "version": 1, "classes": list(classes)})
+    content: bytes = save(tensors, metadata={_METADATA_KEY: metadata})
+    return content
+
+
+def classes_of(weights: Path) -> tuple[str, ...]:
+    """Return the classes that a weights file names; none where it is not ours.
+
+    Raises:
+        DamagedObject: It is no readable safetensors file.
+    """
+    try:
+        with safe_open(weights, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise _damaged("weights are no readable safetensors file") from error
+    return tuple(json.loads(metadata.get(_METADATA_KEY, "{}")).get("classes", ()))
+
+
+def _damaged(problem: str) -> DamagedObject:
+    return DamagedObject(problem, hint="Restore the object from a backup, or train again.")

@@ -1,0 +1,1 @@
+"""Recipes: one clinical use a YAML file, named as the file."""

@@ -1,0 +1,1 @@
+"""What to predict: loss and scores, one task a file, named as the file."""
