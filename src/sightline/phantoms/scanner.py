@@ -31,7 +31,7 @@ class Scanner:
 
 
 AURORA = Scanner(
-    manufacturer="Aurora Phantom Works",
+    manufacturer="Phantom Works A",
     model="Aurora 64",
     institution="North Fictional Hospital",
     station="AURORA1",
@@ -44,7 +44,7 @@ AURORA = Scanner(
     rescale_intercept=-1024,
 )
 BOREAS = Scanner(
-    manufacturer="Boreas Phantom Works",
+    manufacturer="Phantom Works B",
     model="Boreas XR",
     institution="South Fictional Clinic",
     station="BOREAS2",
@@ -56,3 +56,4 @@ BOREAS = Scanner(
     slice_spacing_mm=3.5,
     rescale_intercept=0,
 )
+SITES = {"a": AURORA, "b": BOREAS}
