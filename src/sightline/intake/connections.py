@@ -97,6 +97,7 @@ class Reception(AssociationServer):
                         self._look_at(key.fileobj)  # type: ignore[arg-type]  # only sockets are registered
                 except OSError as error:
                     _log.warning("connection_failed", error=error.errno)
+                    self._stopping.wait(_TICK_S)
             self._drop_late()
 
     def _accept(self) -> None:
