@@ -5,7 +5,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Self
 
-import numpy as np
 import torch
 
 from sightline import clock
@@ -22,6 +21,7 @@ from sightline.prepare.intensity import (
     window_scaling,
 )
 from sightline.store.arrays import PendingRead
+from sightline.values.arrays import Voxels
 from sightline.values.plan import Plan
 from sightline.values.recipe import Training
 
@@ -107,30 +107,26 @@ class Feed:
     def _batch(self, step: int, pending: list[_Pending]) -> Batch:
         began = clock.monotonic()
         boxes = [(each.volume.result(), each.mask.result()) for each in pending]
-        images, masks = [], []
-        for each, (volume, mask) in zip(pending, boxes, strict=True):
-            images.append(self._image(volume, each.draw))
-            masks.append(self._mask(mask, each.draw))
+        patches = [
+            self._patch(each.draw, volume, mask)
+            for each, (volume, mask) in zip(pending, boxes, strict=True)
+        ]
         generator = torch.Generator(device=self.device)
         generator.manual_seed(noise_seed(self.sampler.training.seed, step))
         appearances = [each.draw.appearance for each in pending]
-        altered = alter(torch.stack(images)[:, None], appearances, generator)
+        images = torch.stack([image for image, _ in patches])[:, None]
         return Batch(
             step=step,
-            images=altered,
-            masks=torch.stack(masks).long(),
+            images=alter(images, appearances, generator),
+            masks=torch.stack([mask for _, mask in patches]).long(),
             wait_s=clock.monotonic() - began,
         )
 
-    def _image(self, volume: np.ndarray, draw: Draw) -> torch.Tensor:
+    def _patch(self, draw: Draw, volume: Voxels, mask: Voxels) -> tuple[torch.Tensor, torch.Tensor]:
         # Integers travel to the device; they become floats there.
-        on_device = as_tensor(volume).to(self.device)
-        values = self.scalings[draw.example].apply(on_device)
-        return cut(values, draw, self.sampler.patch, mode="bilinear")
-
-    def _mask(self, mask: np.ndarray, draw: Draw) -> torch.Tensor:
-        values = torch.from_numpy(mask).to(self.device).float()
-        return cut(values, draw, self.sampler.patch, mode="nearest")
+        values = self.scalings[draw.example].apply(as_tensor(volume).to(self.device))
+        classes = as_tensor(mask).to(self.device)
+        return cut(values, classes, draw, patch=self.sampler.patch)
 
 
 def _scaling(example: Example, plan: Plan) -> Scaling:

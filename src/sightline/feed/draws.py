@@ -77,6 +77,8 @@ class Sampler:
         grid = self.grids[example]
         to_source = _from_grid(grid.to_source(), self._centre(example, random), self._bend(random))
         to_source[:, 3] -= to_source[:, :3] @ ((np.array(self.patch) - 1) / 2)
+        if _keeps_voxels(to_source):
+            to_source = np.rint(to_source)
         return Draw(
             example=example,
             to_source=to_source,
@@ -136,6 +138,16 @@ def rotation(axis: npt.NDArray[np.float64], angle: float) -> npt.NDArray[np.floa
     x, y, z = axis / np.linalg.norm(axis)
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
+
+
+def is_axis_aligned(index_map: IndexMap) -> bool:
+    """Tell whether voxels fall on voxels: axes are swapped, mirrored and shifted at most."""
+    return _keeps_voxels(index_map) and bool((index_map == np.rint(index_map)).all())
+
+
+def _keeps_voxels(index_map: IndexMap) -> bool:
+    turned = np.sort(np.abs(index_map[:, :3]), axis=1)
+    return bool((turned == (0.0, 0.0, 1.0)).all())
 
 
 def noise_seed(seed: int, step: int) -> int:
