@@ -30,6 +30,8 @@ _MAX_WAITING = 512
 _PDU_TIMEOUT_S = 60
 # PDUs may exceed what we asked for only by little: some senders do not count the header.
 _PDU_SLACK_BYTES = 4096
+# Linux has it; elsewhere setting TCP_NODELAY twice does no harm.
+_QUICK_ACK = getattr(socket, "TCP_QUICKACK", socket.TCP_NODELAY)
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -152,8 +154,19 @@ class Reception(AssociationServer):
         self._selector.unregister(connection)
 
 
+class _AnswerQueue(queue.Queue[Any]):
+    """What pynetdicom is to send, with a descriptor that becomes readable when something comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bell, self._ear = os.pipe()
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ANN401 - as Queue
+        super().put(item, block, timeout)
+
+
 class BoundedSocket(AssociationSocket):
-    """The socket of an association that reads a PDU at once, or refuses it.
+    """The socket of an association that reads a PDU at once or refuses it, and never polls.
 
     Args:
         opened: the socket that pynetdicom made; this one takes its place.
@@ -168,6 +181,22 @@ class BoundedSocket(AssociationSocket):
         assert self.socket is not None  # noqa: S101 - it has just been opened
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
+        self._answers = _AnswerQueue()
+        self.assoc.dul.to_provider_queue = self._answers
+
+    @property
+    def ready(self) -> bool:
+        """Wait for something to read or to send, for a tick at most; tell whether to read."""
+        if self.socket is None or not self._is_connected:
+            return False
+        try:
+            readable, _, _ = select.select([self.socket, self._answers], [], [], _TICK_S)
+        except (OSError, ValueError):
+            self.event_queue.put("Evt17")  # the connection is closed
+            return False
+        if self._answers in readable:
+            self._answers.heard()
+        return self.socket in readable
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read `nr_bytes`, or what came before the sender left.
@@ -183,6 +212,9 @@ class BoundedSocket(AssociationSocket):
         with memoryview(content) as view:
             while read < nr_bytes:
                 count = self.socket.recv_into(view[read:])
+                # A sender under Nagle's algorithm waits for our acknowledgement, which Linux
+                # would delay by 40 ms: 20 instances a second. The option wears off, so each time.
+                self.socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
                 read += count
                 if not count:
                     break
