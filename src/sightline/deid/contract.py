@@ -1,0 +1,74 @@
+"""What a de-identification rule is: it looks at one value and says what may leave of it."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import TypeAlias
+
+from sightline.deid.attributes import Attribute
+from sightline.deid.vault import Vault
+from sightline.deid.vocabulary import NO_WORDS, Words
+from sightline.registry import Registry
+from sightline.values.identity import SubjectId
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """For whom and where a value is cleaned.
+
+    Attributes:
+        offset_days: by how many days dates move back.
+        charset: Python codec of the instance's text.
+        site_words: words that may stand in text besides the lists of this room.
+        names: words of the names that the instance holds, lower case; no description with one
+            leaves, though it be on a list.
+    """
+
+    vault: Vault
+    subject_id: SubjectId
+    offset_days: int
+    charset: str = "latin-1"
+    site_words: Words = NO_WORDS
+    names: Words = NO_WORDS
+
+
+Decision: TypeAlias = Callable[[bytes, Attribute, Context], bytes | None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """One kind of value and what may leave of it.
+
+    Attributes:
+        action: what the certificate counts when a value leaves, such as `date_shifted`.
+        clean: returns the value that leaves, or None where nothing of it may; then the Type of
+            the attribute decides between a placeholder, an empty value and no attribute.
+    """
+
+    action: str
+    clean: Decision
+
+
+RULES: Registry[Rule] = Registry(
+    package="sightline.deid",
+    kind=Rule,
+    skip=frozenset(
+        {
+            "attributes",
+            "codes",
+            "contract",
+            "dataset",
+            "door",
+            "faces",
+            "folder",
+            "marks",
+            "quarantine",
+            "vault",
+            "vocabulary",
+            "walk",
+        }
+    ),
+)
+"""The rules by the names that attributes.csv uses.
+
+Three names there are no files: `sequence`, `code` and `pixels` are the walk's own.
+"""

@@ -1,0 +1,278 @@
+"""A DICOM dataset as bytes by tag: read strictly, written back in the encoding it came in.
+
+Values are never converted, so what passes the door untouched is the same byte for byte. Only
+sequences that a rule may keep are opened; everything else is skipped as a whole. The walk follows
+PS3.5 chapter 7, and whatever it cannot follow is an error: what cannot be read cannot be cleaned.
+"""
+
+import dataclasses
+import struct
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeAlias
+
+from sightline.errors import NotDicom
+from sightline.formats.dicom_elements import DEFLATED, Encoding, dataset_offset, open_elements
+
+PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_LONG_VRS = frozenset(
+    {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
+)
+_ZERO_PADDED = frozenset({"UI", "OB", "UN"})
+_MAX_SHORT = 0xFFFE
+_MAX_DEPTH = 32
+_MAX_INFLATED_BYTES = 512 * 1024 * 1024
+
+
+class Element(NamedTuple):
+    """One element; `items` is None unless it is a sequence that was opened.
+
+    Attributes:
+        vr: as the file says; empty where its encoding carries none.
+        is_encapsulated: the value is fragments, delimiters included.
+    """
+
+    vr: str
+    value: bytes | memoryview
+    items: "tuple[Dataset, ...] | None" = None
+    is_encapsulated: bool = False
+
+
+Dataset: TypeAlias = dict[int, Element]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ParsedFile:
+    """What a Part 10 file holds after its file meta.
+
+    Attributes:
+        trailing_bytes: how many bytes stand after the last element; they are in no element.
+    """
+
+    transfer_syntax_uid: str
+    encoding: Encoding
+    elements: Dataset
+    trailing_bytes: int
+
+
+def read_file(content: bytes, sequences: Iterable[int]) -> ParsedFile:
+    """Read a Part 10 file.
+
+    Args:
+        content: the whole file.
+        sequences: tags whose items are opened.
+
+    Raises:
+        NotDicom: No Part 10 file, or one that is broken or nests too deeply.
+    """
+    opened = open_elements(content)
+    offset = dataset_offset(content)
+    if opened.transfer_syntax_uid == DEFLATED:
+        content, offset = _inflate(content[offset:]), 0
+    reader = _Reader(content, opened.encoding, frozenset(sequences))
+    try:
+        elements, end = reader.top_level(offset)
+    except struct.error as error:
+        raise _broken("it is cut short") from error
+    return ParsedFile(
+        transfer_syntax_uid=opened.transfer_syntax_uid,
+        encoding=opened.encoding,
+        elements=elements,
+        trailing_bytes=len(content) - end,
+    )
+
+
+def write_dataset(elements: Mapping[int, Element], transfer_syntax_uid: str) -> bytes:
+    """Write elements in ascending order, deflated where the transfer syntax asks for it."""
+    content = b"".join(_encode(elements, Encoding.of(transfer_syntax_uid)))
+    if transfer_syntax_uid != DEFLATED:
+        return content
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    deflated = deflater.compress(content) + deflater.flush()
+    return deflated + bytes(len(deflated) % 2)
+
+
+def sequence(*items: Dataset) -> Element:
+    """Make a sequence."""
+    return Element("SQ", b"", items)
+
+
+def _inflate(deflated: bytes) -> bytes:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        content = inflater.decompress(deflated, _MAX_INFLATED_BYTES)
+    except zlib.error as error:
+        raise _broken("the deflated part is damaged") from error
+    if not inflater.eof:
+        raise _broken("the deflated part is cut short or too large")
+    return content
+
+
+class _Reader:
+    """One pass over a dataset held in memory."""
+
+    def __init__(self, content: bytes, encoding: Encoding, sequences: frozenset[int]) -> None:
+        self._content = content
+        self._view = memoryview(content)
+        self._encoding = encoding
+        self._sequences = sequences
+        self._tag = struct.Struct(encoding.order + "HH")
+        self._short = struct.Struct(encoding.order + "H")
+        self._long = struct.Struct(encoding.order + "L")
+
+    def top_level(self, offset: int) -> tuple[Dataset, int]:
+        """Read until the end, or until what follows the pixels makes no sense any more."""
+        elements: Dataset = {}
+        last, size = 0, len(self._content)
+        while offset < size:
+            try:
+                tag, element, following = self._element(
+                    offset, size, is_implicit=self._encoding.is_implicit, depth=0
+                )
+            except (NotDicom, struct.error):
+                if last in PIXEL_TAGS or not any(self._content[offset:]):
+                    return elements, offset
+                raise
+            if last in PIXEL_TAGS and tag <= last:
+                return elements, offset
+            elements[tag] = element
+            last, offset = tag, following
+        return elements, offset
+
+    def _element(
+        self, offset: int, end: int, *, is_implicit: bool, depth: int
+    ) -> tuple[int, Element, int]:
+        tag, vr, start, length = self._header(offset, is_implicit=is_implicit)
+        if tag >> 16 == _ITEM >> 16:
+            raise _broken(f"a delimiter stands at byte {offset}, where an element belongs")
+        if length == _UNDEFINED:
+            if tag in PIXEL_TAGS or vr in {"OB", "OW"}:
+                following = self._end_of_fragments(start, end)
+                value = self._view[start:following]
+                return tag, Element("OB", value, is_encapsulated=True), following
+            # PS3.5 6.2.2: a UN of undefined length holds an implicit VR sequence.
+            is_implicit = is_implicit or vr == "UN"
+            items, following = self._items(start, None, is_implicit=is_implicit, depth=depth)
+            return tag, Element("SQ", b"", items), following
+        following = start + length
+        if following > end:
+            raise _broken(f"element {tag:08X} claims {length} bytes and there are fewer")
+        if tag in self._sequences and vr in {"SQ", "UN", ""}:
+            is_implicit = is_implicit or vr == "UN"
+            items, _ = self._items(start, following, is_implicit=is_implicit, depth=depth)
+            return tag, Element("SQ", b"", items), following
+        if length > _MAX_SHORT:
+            return tag, Element(vr, self._view[start:following]), following
+        return tag, Element(vr, self._content[start:following]), following
+
+    def _header(self, offset: int, *, is_implicit: bool) -> tuple[int, str, int, int]:
+        content = self._content
+        group, number = self._tag.unpack_from(content, offset)
+        letters = content[offset + 4 : offset + 6]
+        if is_implicit or not (letters.isalpha() and letters.isupper()):
+            return (
+                group << 16 | number,
+                "",
+                offset + 8,
+                self._long.unpack_from(content, offset + 4)[0],
+            )
+        vr = letters.decode("ascii")
+        if vr in _LONG_VRS:
+            length = self._long.unpack_from(content, offset + 8)[0]
+            return group << 16 | number, vr, offset + 12, length
+        length = self._short.unpack_from(content, offset + 6)[0]
+        return group << 16 | number, vr, offset + 8, length
+
+    def _end_of_fragments(self, offset: int, end: int) -> int:
+        while offset + 8 <= end:
+            tag, length = self._delimiter(offset)
+            offset += 8
+            if tag == _SEQUENCE_END:
+                return offset
+            if tag != _ITEM or length == _UNDEFINED:
+                break
+            offset += length
+        raise _broken("a fragment of the pixel data is cut short")
+
+    def _items(
+        self, offset: int, end: int | None, *, is_implicit: bool, depth: int
+    ) -> tuple[tuple[Dataset, ...], int]:
+        if depth >= _MAX_DEPTH:
+            raise _broken(f"sequences nest deeper than {_MAX_DEPTH}")
+        items: list[Dataset] = []
+        while end is None or offset < end:
+            tag, length = self._delimiter(offset)
+            offset += 8
+            if tag == _SEQUENCE_END:
+                break
+            if tag != _ITEM:
+                raise _broken(f"{tag:08X} stands where an item of a sequence belongs")
+            limit = None if length == _UNDEFINED else offset + length
+            if limit is not None and limit > (len(self._content) if end is None else end):
+                raise _broken("an item of a sequence is cut short")
+            item, offset = self._item(offset, limit, is_implicit=is_implicit, depth=depth)
+            items.append(item)
+        return tuple(items), offset
+
+    def _item(
+        self, offset: int, end: int | None, *, is_implicit: bool, depth: int
+    ) -> tuple[Dataset, int]:
+        item: Dataset = {}
+        size = len(self._content) if end is None else end
+        while end is None or offset < end:
+            if end is None and self._delimiter(offset)[0] == _ITEM_END:
+                return item, offset + 8
+            tag, element, offset = self._element(
+                offset, size, is_implicit=is_implicit, depth=depth + 1
+            )
+            item[tag] = element
+        return item, offset
+
+    def _delimiter(self, offset: int) -> tuple[int, int]:
+        group, number = self._tag.unpack_from(self._content, offset)
+        return group << 16 | number, self._long.unpack_from(self._content, offset + 4)[0]
+
+
+def _encode(elements: Mapping[int, Element], encoding: Encoding) -> list[bytes | memoryview]:
+    parts: list[bytes | memoryview] = []
+    for tag in sorted(elements):
+        element = elements[tag]
+        if element.items is not None:
+            value: bytes | memoryview = b"".join(_encode_items(element.items, encoding))
+        else:
+            value = element.value
+        if len(value) % 2:
+            value = bytes(value) + (b"\0" if element.vr in _ZERO_PADDED else b" ")
+        length = _UNDEFINED if element.is_encapsulated else len(value)
+        parts.append(_encode_header(tag, element.vr, length=length, encoding=encoding))
+        parts.append(value)
+    return parts
+
+
+def _encode_items(items: tuple[Dataset, ...], encoding: Encoding) -> list[bytes | memoryview]:
+    header = struct.Struct(encoding.order + "HHL")
+    parts: list[bytes | memoryview] = []
+    for item in items:
+        content = b"".join(_encode(item, encoding))
+        parts.append(header.pack(_ITEM >> 16, _ITEM & 0xFFFF, len(content)))
+        parts.append(content)
+    return parts
+
+
+def _encode_header(tag: int, vr: str, *, length: int, encoding: Encoding) -> bytes:
+    order, group, number = encoding.order, tag >> 16, tag & 0xFFFF
+    if encoding.is_implicit:
+        return struct.pack(order + "HHL", group, number, length)
+    if vr in _LONG_VRS:
+        return struct.pack(order + "HH2sHL", group, number, vr.encode(), 0, length)
+    if length > _MAX_SHORT:
+        # PS3.5 6.2.2: a value too long for its VR is written as UN.
+        return struct.pack(order + "HH2sHL", group, number, b"UN", 0, length)
+    return struct.pack(order + "HH2sH", group, number, vr.encode(), length)
+
+
+def _broken(what: str) -> NotDicom:
+    return NotDicom(f"a broken DICOM file: {what}", hint="Ask the sender for the file again.")

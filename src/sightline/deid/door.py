@@ -1,0 +1,253 @@
+"""The door: one identified study in, what may leave of it out, and a reason for all the rest."""
+
+import dataclasses
+import hashlib
+import struct
+from collections import Counter
+from collections.abc import Sequence
+
+from sightline import clock, log
+from sightline.deid.attributes import TABLE_EDITION, sequence_tags
+from sightline.deid.contract import Context
+from sightline.deid.dataset import Dataset, Element, ParsedFile, read_file, write_dataset
+from sightline.deid.faces import may_show_face
+from sightline.deid.marks import OPTIONS, PROFILE, mark
+from sightline.deid.quarantine import REASONS, reason_to_hold, storage_class_of
+from sightline.deid.vault import Vault
+from sightline.deid.vocabulary import Words, words_of
+from sightline.deid.walk import PLACEHOLDER, Walk
+from sightline.errors import SightlineError
+from sightline.formats.dicom_file import part10
+from sightline.formats.dicom_text import charset_of, decode
+from sightline.values.arrival import Holding
+from sightline.values.identity import Digest, HubInstanceUid, HubSeriesUid, HubStudyUid
+from sightline.values.study import (
+    Certificate,
+    DeidentifiedInstance,
+    DeidentifiedStudy,
+    IdentifiedInstance,
+    IdentifiedStudy,
+)
+
+_log = log.get("deid")
+
+_CHARACTER_SET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
+_SERIES, _REFERENCED_SERIES = 0x0020000E, 0x00081115
+_SEGMENTS, _SEGMENT_LABEL = 0x00620002, 0x00620005
+_NAME_TAGS = (0x00080090, 0x00081048, 0x00081050, 0x00081060, 0x00081070, 0x00100010, 0x00101001)
+_SHORTEST_NAME = 3
+_SEGMENTATION, _SECONDARY_CAPTURE = "segmentation", "secondary-capture-image"
+
+# What a rule might raise on a value nobody thought of: that instance is held, the others pass.
+_UNEXPECTED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    SightlineError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Passage:
+    """What became of a study at the door.
+
+    Attributes:
+        study: what passed; None where nothing did.
+        held: what waits in quarantine.
+    """
+
+    study: DeidentifiedStudy | None
+    held: tuple[Holding, ...]
+
+
+def pass_door(study: IdentifiedStudy, vault: Vault) -> Passage:
+    """De-identify a study, instance by instance; what is not certain is held.
+
+    The same study and key give the same bytes. Pictures that were made of our own results neither
+    pass nor are held: the results they show do pass.
+
+    Raises:
+        OSError: A stored file cannot be read.
+    """
+    door = _Door(study, vault)
+    passed: list[DeidentifiedInstance] = []
+    held: list[Holding] = []
+    for instance in study.instances:
+        if _is_own_picture(instance):
+            door.counts["own_picture_omitted"] += 1
+            continue
+        outcome = door.pass_instance(instance)
+        if isinstance(outcome, str):
+            held.append(_holding(study, instance, outcome))
+        else:
+            passed.append(outcome)
+    _log.info("study_at_door", passed=len(passed), held=len(held))
+    released = door.study(passed, held) if passed else None
+    return Passage(study=released, held=tuple(held))
+
+
+class _Door:
+    """One study on its way through.
+
+    Attributes:
+        counts: how often each action was taken on what passed.
+    """
+
+    def __init__(self, study: IdentifiedStudy, vault: Vault) -> None:
+        self._study = study
+        self._context = Context(
+            vault=vault,
+            subject_id=vault.pseudonym(study.patient),
+            offset_days=vault.date_offset_days(study.patient),
+            site_words=vault.words,
+            names=_name_words(study.patient.name),
+        )
+        self.counts: Counter[str] = Counter()
+
+    def pass_instance(self, instance: IdentifiedInstance) -> DeidentifiedInstance | str:
+        """Return what leaves of an instance, or the reason why nothing does."""
+        if not self._study.patient.patient_id.strip():
+            return "no_patient_id"
+        content = instance.path.read_bytes()
+        if _digest(content) != instance.digest:
+            return "damaged"
+        try:
+            return self._clean(read_file(content, sequence_tags()), instance)
+        except _UNEXPECTED as error:
+            # The message may quote a patient's value, so only its kind is told.
+            kind = type(error).__name__
+            _log.warning("instance_unreadable", digest=instance.digest[:12], why=kind)
+            return "unreadable"
+
+    def study(
+        self, passed: Sequence[DeidentifiedInstance], held: Sequence[Holding]
+    ) -> DeidentifiedStudy:
+        """Put what passed together, with its certificate."""
+        uid = HubStudyUid(self._context.vault.uid(self._study.uid))
+        certificate = Certificate(
+            study_uid=uid,
+            subject_id=self._context.subject_id,
+            profile=PROFILE,
+            table_edition=TABLE_EDITION,
+            options=OPTIONS,
+            actions=dict(sorted(self.counts.items())),
+            outputs={each.uid: _digest(each.content) for each in passed},
+            held=dict(sorted(Counter(holding.reason for holding in held).items())),
+            created_at=clock.now().isoformat(),
+        )
+        return DeidentifiedStudy(
+            uid=uid,
+            subject_id=self._context.subject_id,
+            instances=tuple(passed),
+            certificate=certificate,
+        )
+
+    def _clean(
+        self, parsed: ParsedFile, instance: IdentifiedInstance
+    ) -> DeidentifiedInstance | str:
+        storage_class = storage_class_of(_text(parsed.elements, _SOP_CLASS))
+        reason = reason_to_hold(parsed, storage_class)
+        if reason or storage_class is None:
+            return reason
+        if _text(parsed.elements, _SOP_INSTANCE) != instance.uid:
+            return "identity_mismatch"
+        walk = Walk(_context_of(parsed, instance, self._context))
+        cleaned = walk.clean(parsed.elements, storage_class.iod)
+        if _lost_a_class(cleaned):
+            return "unknown_segment_name"
+        shows_face = may_show_face(parsed.elements, storage_class.iod)
+        cleaned = mark(cleaned, self._context.subject_id, shows_face=shows_face)
+        self.counts.update(walk.counts)
+        self.counts["trailing_bytes_removed"] += parsed.trailing_bytes
+        return _instance(cleaned, parsed.transfer_syntax_uid, instance)
+
+
+def _instance(
+    cleaned: Dataset, transfer_syntax_uid: str, instance: IdentifiedInstance
+) -> DeidentifiedInstance:
+    uid, sop_class_uid = _text(cleaned, _SOP_INSTANCE), _text(cleaned, _SOP_CLASS)
+    content = part10(
+        write_dataset(cleaned, transfer_syntax_uid),
+        sop_class_uid=sop_class_uid,
+        sop_instance_uid=uid,
+        transfer_syntax_uid=transfer_syntax_uid,
+    )
+    source = _source_series(cleaned) if _SEGMENTS in cleaned else ""
+    return DeidentifiedInstance(
+        uid=HubInstanceUid(uid),
+        series_uid=HubSeriesUid(_text(cleaned, _SERIES)),
+        sop_class_uid=sop_class_uid,
+        content=content,
+        lineage_id=instance.lineage_id,
+        source_series_uid=HubSeriesUid(source) if source else None,
+    )
+
+
+def _context_of(parsed: ParsedFile, instance: IdentifiedInstance, context: Context) -> Context:
+    """Add what the instance itself says: its character set, its names, its own class names."""
+    charset = charset_of(_bytes(parsed.elements.get(_CHARACTER_SET)))
+    names = (
+        _name_words(decode(_bytes(parsed.elements[tag]), charset))
+        for tag in _NAME_TAGS
+        if tag in parsed.elements
+    )
+    words = context.site_words
+    if instance.lineage_id is not None:
+        # Classes of our own models come from recipes, which know no patient.
+        labels = (_text(item, _SEGMENT_LABEL) for item in _items(parsed.elements, _SEGMENTS))
+        words = words.union(*map(words_of, labels))
+    return dataclasses.replace(
+        context, charset=charset, names=context.names.union(*names), site_words=words
+    )
+
+
+def _lost_a_class(cleaned: Dataset) -> bool:
+    labels = (_bytes(item.get(_SEGMENT_LABEL)) for item in _items(cleaned, _SEGMENTS))
+    return any(label == PLACEHOLDER for label in labels)
+
+
+def _source_series(cleaned: Dataset) -> str:
+    referenced = _items(cleaned, _REFERENCED_SERIES)
+    return _text(referenced[0], _SERIES) if referenced else ""
+
+
+def _is_own_picture(instance: IdentifiedInstance) -> bool:
+    storage_class = storage_class_of(instance.sop_class_uid)
+    is_picture = storage_class is not None and storage_class.iod == _SECONDARY_CAPTURE
+    return is_picture and instance.lineage_id is not None
+
+
+def _holding(study: IdentifiedStudy, instance: IdentifiedInstance, reason: str) -> Holding:
+    return Holding(
+        study_uid=study.uid,
+        series_uid=instance.series_uid,
+        instance_uid=instance.uid,
+        digest=instance.digest,
+        reason=reason,
+        detail=REASONS[reason],
+    )
+
+
+def _name_words(name: str) -> Words:
+    return frozenset(word for word in words_of(name) if len(word) >= _SHORTEST_NAME)
+
+
+def _items(elements: Dataset, tag: int) -> Sequence[Dataset]:
+    element = elements.get(tag)
+    return (element.items if element else None) or ()
+
+
+def _text(elements: Dataset, tag: int) -> str:
+    return _bytes(elements.get(tag)).decode("latin-1").strip("\0 ")
+
+
+def _bytes(element: Element | None) -> bytes:
+    return bytes(element.value) if element else b""
+
+
+def _digest(content: bytes) -> Digest:
+    return Digest(hashlib.sha256(content).hexdigest())

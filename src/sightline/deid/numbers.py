@@ -1,0 +1,53 @@
+"""Numbers: kept where they are numbers; text that hides in a number's place is not."""
+
+import re
+
+from sightline.deid.attributes import Attribute
+from sightline.deid.contract import Context, Rule
+
+_WIDTHS = {
+    "AT": 4,
+    "FD": 8,
+    "FL": 4,
+    "OB": 1,
+    "OD": 8,
+    "OF": 4,
+    "OL": 4,
+    "OV": 8,
+    "OW": 2,
+    "SL": 4,
+    "SS": 2,
+    "SV": 8,
+    "UL": 4,
+    "US": 2,
+    "UV": 8,
+}
+_DECIMAL = re.compile(rb" *[+-]?(\d{1,24}(\.\d{0,24})?|\.\d{1,24})([eE][+-]?\d{1,3})? *")
+_PRINTABLE = re.compile(rb"[\x20-\x7e]{8,}\0?")
+_LONGEST_LIKELY_TEXT = 4096
+
+
+def clean(value: bytes, attribute: Attribute, context: Context) -> bytes | None:  # noqa: ARG001 - a rule
+    """Return the value as it is; None where it holds anything but as many numbers as it may."""
+    if not value:
+        return value
+    if attribute.vr in {"DS", "IS"}:
+        parts = value.rstrip(b"\0 ").split(b"\\")
+        fits = all(not part.strip() or _DECIMAL.fullmatch(part) for part in parts)
+        return value if fits and _is_allowed(len(parts), attribute) else None
+    width = _WIDTHS[attribute.vr[:2]]
+    if len(value) % width or not _is_allowed(len(value) // width, attribute):
+        return None
+    # Real numbers do not consist of printable bytes alone; a name does.
+    if len(value) <= _LONGEST_LIKELY_TEXT and _PRINTABLE.fullmatch(value):
+        return None
+    return value
+
+
+def _is_allowed(count: int, attribute: Attribute) -> bool:
+    if attribute.vr[0] == "O" or " or OW" in attribute.vr:
+        return True
+    return count >= attribute.least and (attribute.most is None or count <= attribute.most)
+
+
+PLUGIN = Rule(action="kept", clean=clean)

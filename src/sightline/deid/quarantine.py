@@ -1,0 +1,120 @@
+"""What the door holds back, and why: each reason has a code and a sentence without patient data.
+
+Pixels are never looked at here. Kinds of images that usually carry text, and signs that an image
+was saved from a screen, are enough to hold it.
+"""
+
+import re
+import struct
+
+from sightline.deid.attributes import StorageClass, storage_classes
+from sightline.deid.dataset import PIXEL_TAGS, Element, ParsedFile
+
+REASONS = {
+    "burned_in_text_declared": "The object says that its pixels hold text.",
+    "burned_in_text_likely": "Pictures of this kind usually hold the patient's name in the pixels.",
+    "colour_picture": "Scanners make no colour pictures of this kind; it may be a screen capture.",
+    "damaged": "The stored file no longer matches its digest.",
+    "embedded_document": "A whole document is embedded, which no rule can clean.",
+    "identity_mismatch": "The file is another instance than the catalog says.",
+    "no_patient_id": "Without a patient ID the patient cannot be told from others.",
+    "overlay_in_pixels": "An overlay is hidden in the unused bits of the pixels.",
+    "pixel_data_length": "There is more pixel data than the image has pixels.",
+    "private_content": "The content is known to its vendor only.",
+    "screen_capture": "The object says that it was saved from a screen.",
+    "unknown_segment_name": "A class name has a word that is on no list; add it to the vault's "
+    "words.txt if it names nobody.",
+    "unknown_sop_class": "No rule is known for objects of this kind.",
+    "unreadable": "The file cannot be read with certainty, so it cannot be cleaned.",
+    "waveform": "No rule is known for waveforms and sound.",
+}
+
+_IMAGE_TYPE = 0x00080008
+_SAMPLES, _PHOTOMETRIC, _FRAMES = 0x00280002, 0x00280004, 0x00280008
+_ROWS, _COLUMNS, _BITS_ALLOCATED, _BURNED_IN = 0x00280010, 0x00280011, 0x00280100, 0x00280301
+# Conversion Type, and Secondary Capture Device ID, Manufacturer, Model, Software.
+_SIGNS_OF_CAPTURE = (0x00080064, 0x00181010, 0x00181016, 0x00181018, 0x00181019)
+_OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
+_OVERLAY_BITS, _OVERLAY_BIT_POSITION = 0x0100, 0x0102
+_GREY = frozenset({"", "MONOCHROME1", "MONOCHROME2"})
+_IODS_OF_MASKS = frozenset({"segmentation"})
+_SCREEN_WORDS = re.compile(
+    r"SCREEN|CAPTURE|DOSE|REPORT|SUMMARY|PATIENT PROT|PROTOCOL|COLLAGE|GRAPH|HISTOGRAM|TEXT|TABLE"
+    r"|POSDISP|STATISTICS|\bSC\b"
+)
+_UNSIGNED_SHORT = 2
+
+
+def reason_to_hold(parsed: ParsedFile, storage_class: StorageClass | None) -> str:
+    """Return the code of the first reason to hold an instance; empty where there is none."""
+    if storage_class is None:
+        return "unknown_sop_class"
+    if storage_class.reason:
+        return storage_class.reason
+    if PIXEL_TAGS.isdisjoint(parsed.elements):
+        return ""
+    return _reason_in_image(_Image(parsed), storage_class.iod)
+
+
+def storage_class_of(sop_class_uid: str) -> StorageClass | None:
+    """Return what the door does with a SOP class; None where it is not known."""
+    return storage_classes().get(sop_class_uid)
+
+
+def _reason_in_image(image: "_Image", iod: str) -> str:
+    if image.text(_BURNED_IN).upper() not in {"", "NO"}:
+        return "burned_in_text_declared"
+    if image.was_saved_from_screen():
+        return "screen_capture"
+    is_grey = image.text(_PHOTOMETRIC) in _GREY and image.number(_SAMPLES, 1) == 1
+    if not is_grey and iod not in _IODS_OF_MASKS:
+        return "colour_picture"
+    if image.hides_overlay():
+        return "overlay_in_pixels"
+    return "pixel_data_length" if image.has_surplus() else ""
+
+
+class _Image:
+    """The few values of an image that quarantine asks for."""
+
+    def __init__(self, parsed: ParsedFile) -> None:
+        self._elements = parsed.elements
+        self._order = parsed.encoding.order
+
+    def text(self, tag: int) -> str:
+        element = self._elements.get(tag)
+        return bytes(element.value).decode("latin-1").strip("\0 ") if element else ""
+
+    def number(self, tag: int, default: int) -> int:
+        return self._short(self._elements.get(tag), default)
+
+    def was_saved_from_screen(self) -> bool:
+        if any(self.text(tag) for tag in _SIGNS_OF_CAPTURE):
+            return True
+        return _SCREEN_WORDS.search(self.text(_IMAGE_TYPE).upper()) is not None
+
+    def hides_overlay(self) -> bool:
+        return any(
+            self.number(group << 16 | _OVERLAY_BIT_POSITION, 0) != 0
+            or self.number(group << 16 | _OVERLAY_BITS, 1) != 1
+            for group in _OVERLAY_GROUPS
+        )
+
+    def has_surplus(self) -> bool:
+        """Tell whether anything but zeros follows the last pixel."""
+        return any(
+            any(bytes(self._elements[tag].value[self._expected_bytes() :]))
+            for tag in PIXEL_TAGS & self._elements.keys()
+            if not self._elements[tag].is_encapsulated
+        )
+
+    def _expected_bytes(self) -> int:
+        samples = self.number(_ROWS, 0) * self.number(_COLUMNS, 0) * self.number(_SAMPLES, 1)
+        frames = self.text(_FRAMES)
+        count = int(frames) if frames.isdigit() else 1
+        return -(-samples * count * self.number(_BITS_ALLOCATED, 16) // 8)
+
+    def _short(self, element: Element | None, default: int) -> int:
+        if element is None or len(element.value) < _UNSIGNED_SHORT:
+            return default
+        return int(struct.unpack_from(self._order + "H", element.value)[0])

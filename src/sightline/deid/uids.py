@@ -1,0 +1,34 @@
+"""UIDs: each is mapped with the key, at every depth, so that references still resolve.
+
+PS3.15 Table E.1-1 action U. UIDs that the standard itself defines (SOP classes, transfer
+syntaxes, well-known frames of reference) name no instance and stay.
+"""
+
+import functools
+
+from pydicom import config
+from pydicom.uid import UID
+
+from sightline.deid.attributes import Attribute
+from sightline.deid.contract import Context, Rule
+
+
+def clean(value: bytes, attribute: Attribute, context: Context) -> bytes:  # noqa: ARG001 - a rule
+    """Map every UID of a value, well-formed or not."""
+    return b"\\".join(_mapped(each, context) for each in value.split(b"\\"))
+
+
+def _mapped(value: bytes, context: Context) -> bytes:
+    original = value.decode("latin-1").strip("\0 ")
+    if not original or is_standard(original):
+        return original.encode("ascii")
+    return context.vault.uid(original).encode("ascii")
+
+
+@functools.lru_cache(maxsize=4096)
+def is_standard(uid: str) -> bool:
+    """Tell whether PS3.6 lists a UID; a mere prefix of the standard's root proves nothing."""
+    return UID(uid, validation_mode=config.IGNORE).name != uid
+
+
+PLUGIN = Rule(action="uid_replaced", clean=clean)
