@@ -66,19 +66,22 @@ def insert_instance(
 ) -> Arrival:
     """Enter one stored object into the catalog, within the caller's transaction."""
     study_uid, uid = StudyUid(header.study_uid), InstanceUid(header.instance_uid)
-    known = connection.execute(sa.select(INSTANCE.c.digest).where(INSTANCE.c.uid == uid)).scalar()
+    known = _look_up(connection, header)
     outcome: Outcome
-    if known == stored.digest:
+    if known.digest == stored.digest:
         outcome = "duplicate"
-    elif known is not None:
+    elif known.digest is not None:
         outcome = "conflict"
         hold(connection, _conflict(header, stored.digest, "other_content_same_uid"))
-    elif not _enter_study(connection, header):
+    elif known.is_study_of_another_patient:
         outcome = "conflict"
         hold(connection, _conflict(header, stored.digest, "study_of_another_patient"))
     else:
         outcome = "new"
-        _enter_series(connection, header)
+        if known.owner is None:
+            _enter_study(connection, header, known.patient)
+        if not known.has_series:
+            _enter_series(connection, header)
         row = _instance_row(header, source) | dataclasses.asdict(stored)
         connection.execute(INSTANCE.insert().values(lineage_id=lineage_id, **row))
     return Arrival(uid=uid, study_uid=study_uid, outcome=outcome)
@@ -150,44 +153,82 @@ def _conflict(header: Header, digest: Digest, reason: str) -> Holding:
     )
 
 
-def _enter_study(connection: sa.Connection, header: Header) -> bool:
-    patient = _enter_patient(connection, header.patient)
-    owner = connection.execute(
-        sa.select(STUDY.c.patient).where(STUDY.c.uid == header.study_uid)
-    ).scalar()
-    if owner is not None:
-        return bool(owner == patient)
-    now = clock.timestamp()
-    connection.execute(
-        STUDY.insert().values(
-            uid=header.study_uid,
-            patient=patient,
-            study_date=header.study_date,
-            study_time=header.study_time,
-            accession_number=header.accession_number,
-            description=header.study_description,
-            first_received_at=now,
-            last_received_at=now,
-            revision=0,
-            completed_revision=0,
-            complete_because="",
-            started_revision=0,
-            door="",
-            door_revision=0,
-        )
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Known:
+    """What the catalog holds already of an arriving instance.
+
+    Attributes:
+        digest: of the instance under the same UID; None where there is none.
+        owner: the patient of its study; None where the study is new.
+        patient: the patient its header names; None where that one is new.
+    """
+
+    digest: str | None
+    owner: int | None
+    patient: int | None
+    has_series: bool
+
+    @property
+    def is_study_of_another_patient(self) -> bool:
+        return self.owner is not None and self.owner != self.patient
+
+
+# One round trip for what nearly every instance of a study finds.
+_LOOK_UP = sa.select(
+    sa.select(INSTANCE.c.digest)
+    .where(INSTANCE.c.uid == sa.bindparam("instance_uid"))
+    .scalar_subquery(),
+    sa.select(STUDY.c.patient).where(STUDY.c.uid == sa.bindparam("study_uid")).scalar_subquery(),
+    sa.select(PATIENT.c.id)
+    .where(
+        PATIENT.c.patient_id == sa.bindparam("patient_id"),
+        PATIENT.c.issuer == sa.bindparam("issuer"),
     )
-    return True
+    .scalar_subquery(),
+    sa.select(sa.func.count()).where(SERIES.c.uid == sa.bindparam("series_uid")).scalar_subquery(),
+)
+
+
+def _look_up(connection: sa.Connection, header: Header) -> _Known:
+    digest, owner, patient, series = connection.execute(
+        _LOOK_UP,
+        {
+            "instance_uid": header.instance_uid,
+            "study_uid": header.study_uid,
+            "series_uid": header.series_uid,
+            "patient_id": header.patient.patient_id,
+            "issuer": header.patient.issuer,
+        },
+    ).one()
+    return _Known(digest=digest, owner=owner, patient=patient, has_series=bool(series))
+
+
+def _enter_study(connection: sa.Connection, header: Header, patient: int | None) -> None:
+    now = clock.timestamp()
+    insert_new(
+        connection,
+        STUDY,
+        {
+            "uid": header.study_uid,
+            "patient": patient or _enter_patient(connection, header.patient),
+            "study_date": header.study_date,
+            "study_time": header.study_time,
+            "accession_number": header.accession_number,
+            "description": header.study_description,
+            "first_received_at": now,
+            "last_received_at": now,
+            "revision": 0,
+            "completed_revision": 0,
+            "complete_because": "",
+            "started_revision": 0,
+            "door": "",
+            "door_revision": 0,
+        },
+    )
 
 
 def _enter_patient(connection: sa.Connection, patient: Patient) -> int:
-    row = {
-        "patient_id": patient.patient_id,
-        "issuer": patient.issuer,
-        "name": patient.name,
-        "birth_date": patient.birth_date,
-        "sex": patient.sex,
-    }
-    insert_new(connection, PATIENT, row)
+    insert_new(connection, PATIENT, dataclasses.asdict(patient))
     key: int = connection.execute(
         sa.select(PATIENT.c.id).where(
             PATIENT.c.patient_id == patient.patient_id, PATIENT.c.issuer == patient.issuer

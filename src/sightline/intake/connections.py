@@ -6,6 +6,7 @@ in whole is handed to pynetdicom, and what it sends from then on is bounded in s
 """
 
 import dataclasses
+import select
 import selectors
 import socket
 import struct
@@ -28,6 +29,8 @@ _REQUEST_TIMEOUT_S = 10.0
 # select() in pynetdicom cannot watch descriptors above 1,023.
 _MAX_WAITING = 512
 _PDU_TIMEOUT_S = 60
+# An answer is sent within a moment while a sender sends; an idle association hardly costs anything.
+_BUSY_S, _MOMENT_S, _IDLE_S = 0.2, 0.0003, 0.02
 # PDUs may exceed what we asked for only by little: some senders do not count the header.
 _PDU_SLACK_BYTES = 4096
 # Linux has it; elsewhere setting TCP_NODELAY twice does no harm.
@@ -154,17 +157,6 @@ class Reception(AssociationServer):
         self._selector.unregister(connection)
 
 
-class _AnswerQueue(queue.Queue[Any]):
-    """What pynetdicom is to send, with a descriptor that becomes readable when something comes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._bell, self._ear = os.pipe()
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ANN401 - as Queue
-        super().put(item, block, timeout)
-
-
 class BoundedSocket(AssociationSocket):
     """The socket of an association that reads a PDU at once or refuses it, and never polls.
 
@@ -181,22 +173,24 @@ class BoundedSocket(AssociationSocket):
         assert self.socket is not None  # noqa: S101 - it has just been opened
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
-        self._answers = _AnswerQueue()
-        self.assoc.dul.to_provider_queue = self._answers
+        self._read_at = clock.monotonic()
+        # `ready` waits instead, and wakes at the first byte.
+        self.assoc.dul._run_loop_delay = 0.0  # noqa: SLF001 - it has no public name
 
     @property
     def ready(self) -> bool:
-        """Wait for something to read or to send, for a tick at most; tell whether to read."""
+        """Wait a moment for something to read; tell whether it came."""
         if self.socket is None or not self._is_connected:
             return False
+        is_busy = clock.monotonic() - self._read_at < _BUSY_S
         try:
-            readable, _, _ = select.select([self.socket, self._answers], [], [], _TICK_S)
+            readable, _, _ = select.select([self.socket], [], [], _MOMENT_S if is_busy else _IDLE_S)
         except (OSError, ValueError):
             self.event_queue.put("Evt17")  # the connection is closed
             return False
-        if self._answers in readable:
-            self._answers.heard()
-        return self.socket in readable
+        if readable:
+            self._read_at = clock.monotonic()
+        return bool(readable)
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read `nr_bytes`, or what came before the sender left.

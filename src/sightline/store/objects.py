@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from sightline.errors import DamagedObject, UnknownName
-from sightline.store.durable import make_folder, write_durably
+from sightline.store.durable import make_folder, sync_folder, write_durably
 from sightline.values.identity import Digest
 
 
@@ -19,8 +19,13 @@ class ObjectStore:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Use `folder`, making it where it is missing."""
+        """Use `folder`, making it and its 256 parts where they are missing."""
         make_folder(folder)
+        missing = [part for number in range(256) if not (part := folder / f"{number:02x}").exists()]
+        for part in missing:
+            part.mkdir(exist_ok=True)
+        if missing:
+            sync_folder(folder)
         return cls(folder)
 
     def put(self, content: bytes) -> Digest:
@@ -32,7 +37,6 @@ class ObjectStore:
         digest = Digest(hashlib.sha256(content).hexdigest())
         path = self.path(digest)
         if not path.exists():
-            make_folder(path.parent)
             write_durably(path, content)
         return digest
 
