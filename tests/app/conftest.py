@@ -98,7 +98,7 @@ class Sightline:
         return done.stdout
 
 
-RECIPE = """
+RECIPE = """\
 name: tiny
 title: A model that a test can train
 accepts: {modality: CT, min_slices: 4}
