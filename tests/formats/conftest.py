@@ -1,4 +1,4 @@
-"""One small CT instance, made with pydicom alone."""
+"""One small CT instance, made with pydicom alone; and series of every kind, from phantoms."""
 
 import io
 from collections.abc import Callable
@@ -8,6 +8,9 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+from sightline.phantoms.series import WrittenSeries
+from tests.formats.sources import KINDS
 
 ROOT = "1.2.826.0.1.3680043.10.999"
 
@@ -65,3 +68,15 @@ def make_ct() -> Callable[..., bytes]:
         return encode(small_ct(**attributes), syntax)
 
     return make
+
+
+@pytest.fixture(scope="session", params=sorted(KINDS))
+def series(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> object:
+    """Give a written series of each kind in turn."""
+    return KINDS[request.param](tmp_path_factory.mktemp("series"))
+
+
+@pytest.fixture(scope="session")
+def axial_ct(tmp_path_factory: pytest.TempPathFactory) -> WrittenSeries:
+    """Give one written CT series."""
+    return KINDS["axial CT"](tmp_path_factory.mktemp("axial"))

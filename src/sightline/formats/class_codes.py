@@ -51,6 +51,8 @@ _ABNORMALITIES = {
     "pneumothorax": Code("36118008", "SCT", "Pneumothorax"),
     "tumor": Code("108369006", "SCT", "Neoplasm"),
 }
+CODED_NAMES = frozenset(_ANATOMIES) | frozenset(_ABNORMALITIES)
+"""Class names that have a standard code; sides may stand before or behind an anatomy."""
 # The parts of the hippocampus are often named without it.
 _WHOLES = {"anterior": "hippocampus", "posterior": "hippocampus"}
 

@@ -110,8 +110,11 @@ def _native_frames(dataset: pydicom.FileDataset, count: int) -> Iterable[bytes]:
         rows = flags[: count * values].reshape(count, values)
         return (row.tobytes() for row in np.packbits(rows, axis=1, bitorder="little"))
     length = values * bits // 8
-    if not dataset.original_encoding[1] and bits > 8:  # noqa: PLR2004 - more than a byte
-        pixels = np.frombuffer(pixels, f">u{bits // 8}").astype(f"<u{bits // 8}").tobytes()
+    if not dataset.original_encoding[1] and dataset["PixelData"].VR == "OW":
+        # PS3.5 8.1.1: other words of two bytes, even where a sample is one byte.
+        word = max(2, bits // 8)
+        whole = len(pixels) // word * word
+        pixels = np.frombuffer(pixels[:whole], f">u{word}").astype(f"<u{word}").tobytes()
     return (pixels[start : start + length] for start in range(0, count * length, length))
 
 

@@ -50,6 +50,7 @@ def read_nifti_volume(content: bytes, *, modality: str) -> Volume:
         header = _header(head)
         shape, dtype = _shape(header), header.get_data_dtype()
         affine, offset = _affine(header), int(header["vox_offset"])
+        slope, intercept = _scale(header)
     except (HeaderDataError, WrapStructError, ValueError, KeyError, OverflowError) as error:
         raise _broken("its header is damaged") from error
     count = int(np.prod(shape, dtype=np.int64))
@@ -58,7 +59,7 @@ def read_nifti_volume(content: bytes, *, modality: str) -> Volume:
     if offset < 0 or len(plain) < size_bytes:
         raise _broken("it ends before its last voxel")
     stored = np.frombuffer(plain, dtype, count, offset).reshape(shape)
-    voxels, slope, intercept = _as_integers(stored, *_scale(header))
+    voxels, slope, intercept = _as_integers(stored, slope, intercept)
     return Volume(
         voxels=voxels,
         geometry=Geometry.from_affine(shape, affine),

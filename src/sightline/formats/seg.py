@@ -143,7 +143,9 @@ def read_seg(content: bytes, geometry: Geometry) -> Segmentation:
         mask = np.zeros(geometry.shape, dtype=np.uint8)
         for frame, group in zip(frames, groups, strict=True):
             place = np.linalg.inv(geometry.matrix) @ _frame_affine(group, shared)
-            for number in np.unique(frame[frame > 0]) if is_labelmap else (_segment_of(group),):
+            for number in (
+                np.unique(frame[frame > 0]) if is_labelmap else (_segment_of(group, shared),)
+            ):
                 pixels = frame == number if is_labelmap else frame > 0
                 _draw(mask, pixels, place, value=numbers.index(number) + 1)
     return Segmentation(mask=mask, geometry=geometry, classes=origin.classes, author=origin.author)
@@ -276,8 +278,9 @@ def _class_name(segment: pydicom.Dataset) -> str:
     return str(segment.get("SegmentLabel") or kind.get("CodeMeaning") or segment.SegmentNumber)
 
 
-def _segment_of(group: pydicom.Dataset) -> int:
-    return int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+def _segment_of(group: pydicom.Dataset, shared: pydicom.Dataset) -> int:
+    segment = _functional_group("SegmentIdentificationSequence", group, shared)
+    return int(segment.ReferencedSegmentNumber)
 
 
 def _frame_affine(group: pydicom.Dataset, shared: pydicom.Dataset) -> Affine:

@@ -1,0 +1,1 @@
+"""Conformance suites: what every plug-in must hold, importable by outsiders; they need pytest."""
