@@ -156,13 +156,14 @@ def noise_seed(seed: int, step: int) -> int:
 
 
 def _generator(seed: int, number: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=[seed, number]))
+    # Typed, because numpy makes a list of large and small integers one of rounded floats.
+    return np.random.Generator(np.random.Philox(key=np.array([seed, number], dtype=np.uint64)))
 
 
 @functools.lru_cache(maxsize=4)
 def _order(seed: int, epoch: int, count: int) -> npt.NDArray[np.int64]:
     """Return the order of the examples in one epoch: each comes once."""
-    return np.random.Generator(np.random.Philox(key=[seed, _ORDER_KEY + epoch])).permutation(count)
+    return _generator(seed, _ORDER_KEY + epoch).permutation(count)
 
 
 def _from_grid(

@@ -34,7 +34,11 @@ def predict(model: Model, volume: Volume) -> Segmentation:
     with torch.inference_mode():
         logits = slide(model.network, image, patch=plan.patch, overlap=plan.overlap).cpu()
     grid = prepared.grid
-    mask = decide(LogitsBox(logits=logits, first=first), shape=grid.source_shape, ratio=grid.ratio)
+    mask = decide(
+        LogitsBox(logits=logits, first=first, grid_shape=grid.shape),
+        shape=grid.source_shape,
+        ratio=grid.ratio,
+    )
     return Segmentation(
         mask=grid.restore(mask),
         geometry=volume.geometry,

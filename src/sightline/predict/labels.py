@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from sightline.prepare.grid import Lerp
+from sightline.prepare.grid import Lerp, positions
 from sightline.values.arrays import Mask
 from sightline.values.plan import SpacingMm, Triple
 
@@ -24,10 +24,12 @@ class LogitsBox:
     Attributes:
         logits: (classes + 1, slices, rows, columns).
         first: index in the grid of the part's first voxel.
+        grid_shape: of the whole grid.
     """
 
     logits: torch.Tensor
     first: Triple
+    grid_shape: Triple
 
 
 def decide(box: LogitsBox, *, shape: Triple, ratio: SpacingMm) -> Mask:
@@ -66,14 +68,15 @@ def decide(box: LogitsBox, *, shape: Triple, ratio: SpacingMm) -> Mask:
 def _within(box: LogitsBox, axis: int, *, count: int, ratio: float) -> tuple[slice, Lerp]:
     """Find the fine voxels that lie in the box along one axis, and their coarse neighbours."""
     size = box.logits.shape[axis + 1]
-    fine = torch.arange(count, dtype=torch.float64)
-    at = (fine + 0.5) / ratio - 0.5 - box.first[axis]
-    chosen = ((at >= -_HALF) & (at < size - _HALF)).nonzero().flatten()
+    at = positions(count, 1 / ratio) - box.first[axis]
+    is_in_box = at >= -_HALF
+    # Rounding of shapes may leave the last fine voxels beyond the last coarse one.
+    if box.first[axis] + size < box.grid_shape[axis]:
+        is_in_box &= at < size - _HALF
+    chosen = is_in_box.nonzero().flatten()
     if chosen.numel() == 0:
         return slice(0, 0), Lerp.at(at[:0], size)
-    # Rounding of shapes may leave the last fine voxels beyond the last coarse one.
-    start = 0 if box.first[axis] == 0 else int(chosen[0])
-    stop = int(chosen[-1]) + 1
+    start, stop = int(chosen[0]), int(chosen[-1]) + 1
     return slice(start, stop), Lerp.at(at[start:stop], size)
 
 

@@ -54,16 +54,14 @@ def robust_scaling(voxels: Voxels) -> Scaling:
     Foreground is what is brighter than the mean, so air around the body does not count.
     """
     step = max(1, round((voxels.size / _MOST_COUNTED) ** (1 / 3)))
-    counted = voxels[::step, ::step, ::step].astype(np.float64).ravel()
-    foreground = counted[counted > counted.mean()]
+    counted = voxels[::step, ::step, ::step].astype(np.float64)
+    low, high = (float(edge) for edge in np.quantile(counted, _QUANTILES))
+    kept = counted.clip(low, high)
+    foreground = kept[kept > kept.mean()]
     if foreground.size == 0:
-        return Scaling(low=counted[0], high=counted[0], centre=counted[0], width=1.0)
-    low, high = (
-        float(np.quantile(counted, _QUANTILES[0])),
-        float(np.quantile(counted, _QUANTILES[1])),
-    )
-    kept = foreground.clip(low, high)
-    return Scaling(low=low, high=high, centre=float(kept.mean()), width=float(kept.std()) or 1.0)
+        return Scaling(low=low, high=high, centre=low, width=1.0)
+    centre, width = float(foreground.mean()), float(foreground.std())
+    return Scaling(low=low, high=high, centre=centre, width=width or 1.0)
 
 
 def scaling_of(voxels: Voxels, intensity: Intensity, *, slope: float, intercept: float) -> Scaling:
