@@ -217,6 +217,12 @@ class BoundedSocket(AssociationSocket):
         del content[read:]
         return content
 
+    def _shutdown_socket(self) -> None:
+        super()._shutdown_socket()
+        # pynetdicom leaves the descriptor open where the sender was the first to leave.
+        if self.socket is not None:
+            self.socket.close()
+
 
 def _peek(connection: socket.socket, size_bytes: int) -> bytes:
     return connection.recv(size_bytes, socket.MSG_PEEK | socket.MSG_DONTWAIT)

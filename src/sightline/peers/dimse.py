@@ -3,7 +3,6 @@
 import dataclasses
 import re
 import socket
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -190,26 +189,10 @@ def _associated(
     destination: Destination, proposals: set[_Proposal], calling_ae: str
 ) -> Iterator[Association]:
     """Open an association, release it in the end, abort it when something raises."""
-    association = _associate(destination, proposals, calling_ae)
-    try:
-        yield association
-    except BaseException:
-        association.abort()
-        raise
-    if association.is_established:
-        association.release()
-
-
-def _associate(destination: Destination, proposals: set[_Proposal], calling_ae: str) -> Association:
     # For the whole process: a path is sent as it lies on disk, not decoded and encoded again.
     _config.STORE_SEND_CHUNKED_DATASET = True
     _config.LOG_HANDLER_LEVEL = "none"
-    was_reached = threading.Event()
-
-    def on_open(event: evt.Event) -> None:
-        was_reached.set()
-        _send_at_once(event.assoc)
-
+    connections: list[socket.socket] = []
     try:
         association = _entity(calling_ae).associate(
             destination.host,
@@ -217,22 +200,34 @@ def _associate(destination: Destination, proposals: set[_Proposal], calling_ae: 
             contexts=[build_context(*proposal) for proposal in sorted(proposals)],
             ae_title=destination.ae_title,
             max_pdu=_MAX_PDU_BYTES,
-            evt_handlers=[(evt.EVT_CONN_OPEN, on_open)],
+            evt_handlers=[(evt.EVT_CONN_OPEN, _note_connection, [connections])],
         )
     except OSError as error:
         raise _unreachable(destination) from error
-    if association.is_established:
-        return association
-    if not was_reached.is_set():
-        raise _unreachable(destination)
-    if association.is_rejected:
-        answer = association.acceptor.primitive
-        reason = answer.reason_str if answer else "no reason given"
-        raise PeerFailed(
-            f"{destination} rejected the association of {calling_ae}: {reason}",
-            hint="Check both AE titles; the peer must know ours.",
-        )
-    raise PeerFailed(f"{destination} did not complete the association", hint=_ASK)
+    try:
+        if not association.is_established:
+            raise (
+                _not_established(destination, association)
+                if connections
+                else _unreachable(destination)
+            )
+        yield association
+        association.release()
+    finally:
+        if association.is_established:
+            association.abort()
+        # pynetdicom leaves the descriptor open where the peer is the first to leave.
+        for connection in connections:
+            connection.close()
+
+
+def _note_connection(event: evt.Event, connections: list[socket.socket]) -> None:
+    opened = event.assoc.dul.socket
+    assert opened is not None  # noqa: S101 - the event says it has just been opened
+    assert opened.socket is not None  # noqa: S101 - the same
+    # Nagle's algorithm waits for acknowledgements that receivers delay.
+    opened.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connections.append(opened.socket)
 
 
 def _entity(calling_ae: str) -> pynetdicom.AE:
@@ -245,12 +240,14 @@ def _entity(calling_ae: str) -> pynetdicom.AE:
     return entity
 
 
-def _send_at_once(association: Association) -> None:
-    """Turn Nagle's algorithm off: it waits for acknowledgements that receivers delay."""
-    opened = association.dul.socket
-    assert opened is not None  # noqa: S101 - the event says it has just been opened
-    assert opened.socket is not None  # noqa: S101 - the same
-    opened.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def _not_established(destination: Destination, association: Association) -> PeerFailed:
+    answer = association.acceptor.primitive
+    if not association.is_rejected or answer is None:
+        return PeerFailed(f"{destination} did not complete the association", hint=_ASK)
+    return PeerFailed(
+        f"{destination} rejected the association: {answer.reason_str}",
+        hint="Check both AE titles; the peer must know ours.",
+    )
 
 
 def _unreachable(destination: Destination) -> PeerFailed:
