@@ -17,6 +17,7 @@ from pynetdicom import evt
 from pynetdicom.transport import AssociationServer, AssociationSocket
 
 from sightline import clock, log
+from sightline.peers.sockets import ClosingSocket
 
 _log = log.get("intake")
 
@@ -157,7 +158,7 @@ class Reception(AssociationServer):
         self._selector.unregister(connection)
 
 
-class BoundedSocket(AssociationSocket):
+class BoundedSocket(ClosingSocket):
     """The socket of an association that reads a PDU at once or refuses it, and never polls.
 
     Args:
@@ -216,12 +217,6 @@ class BoundedSocket(AssociationSocket):
                     raise TimeoutError(f"{read} of {nr_bytes} bytes in {_PDU_TIMEOUT_S} s")
         del content[read:]
         return content
-
-    def _shutdown_socket(self) -> None:
-        super()._shutdown_socket()
-        # pynetdicom leaves the descriptor open where the sender was the first to leave.
-        if self.socket is not None:
-            self.socket.close()
 
 
 def _peek(connection: socket.socket, size_bytes: int) -> bytes:

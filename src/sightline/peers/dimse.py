@@ -2,15 +2,13 @@
 
 import dataclasses
 import re
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 import pydicom
-import pynetdicom
-from pynetdicom import _config, evt
+from pynetdicom import _config
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
@@ -22,6 +20,7 @@ from sightline.formats.dicom_file import (
     IMPLEMENTATION_VERSION_NAME,
     read_header,
 )
+from sightline.peers.sockets import CallingEntity, CallingSocket
 
 _VERIFICATION = "1.2.840.10008.1.1"
 _IMPLICIT_LITTLE = "1.2.840.10008.1.2"
@@ -52,7 +51,8 @@ class Destination:
     port: int
 
     def __str__(self) -> str:
-        return f"{self.ae_title}@{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.ae_title}@{host}:{self.port}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,7 +192,6 @@ def _associated(
     # For the whole process: a path is sent as it lies on disk, not decoded and encoded again.
     _config.STORE_SEND_CHUNKED_DATASET = True
     _config.LOG_HANDLER_LEVEL = "none"
-    connections: list[socket.socket] = []
     try:
         association = _entity(calling_ae).associate(
             destination.host,
@@ -200,38 +199,21 @@ def _associated(
             contexts=[build_context(*proposal) for proposal in sorted(proposals)],
             ae_title=destination.ae_title,
             max_pdu=_MAX_PDU_BYTES,
-            evt_handlers=[(evt.EVT_CONN_OPEN, _note_connection, [connections])],
         )
     except OSError as error:
         raise _unreachable(destination) from error
+    if not association.is_established:
+        raise _not_established(destination, association)
     try:
-        if not association.is_established:
-            raise (
-                _not_established(destination, association)
-                if connections
-                else _unreachable(destination)
-            )
         yield association
         association.release()
     finally:
         if association.is_established:
             association.abort()
-        # pynetdicom leaves the descriptor open where the peer is the first to leave.
-        for connection in connections:
-            connection.close()
 
 
-def _note_connection(event: evt.Event, connections: list[socket.socket]) -> None:
-    opened = event.assoc.dul.socket
-    assert opened is not None  # noqa: S101 - the event says it has just been opened
-    assert opened.socket is not None  # noqa: S101 - the same
-    # Nagle's algorithm waits for acknowledgements that receivers delay.
-    opened.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connections.append(opened.socket)
-
-
-def _entity(calling_ae: str) -> pynetdicom.AE:
-    entity = pynetdicom.AE(ae_title=calling_ae)
+def _entity(calling_ae: str) -> CallingEntity:
+    entity = CallingEntity(ae_title=calling_ae)
     entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     entity.connection_timeout = _CONNECT_TIMEOUT_S
@@ -241,6 +223,9 @@ def _entity(calling_ae: str) -> pynetdicom.AE:
 
 
 def _not_established(destination: Destination, association: Association) -> PeerFailed:
+    used = association.dul.socket
+    if not (isinstance(used, CallingSocket) and used.was_reached):
+        return _unreachable(destination)
     answer = association.acceptor.primitive
     if not association.is_rejected or answer is None:
         return PeerFailed(f"{destination} did not complete the association", hint=_ASK)
