@@ -4,9 +4,11 @@ import dataclasses
 
 from sightline.archive.archive import Archive
 from sightline.archive.studies import lineage_of_instance
+from sightline.hub.collections import version
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import Direction, trace
 from sightline.settings import Settings
+from sightline.values.collection import SPLITS, Split
 from sightline.values.identity import InstanceUid, LineageId
 from sightline.values.lineage import Kind, Node, Trace
 
@@ -18,11 +20,12 @@ class Origin:
     """Whom something was learned from, and whom it is about.
 
     Attributes:
-        taught: subjects of the training collections above it, by collection.
+        taught: subjects of the training collections above it, by collection and split: those of
+            `train` taught, those of `validation` were only looked at, those of `test` judged.
         about: subjects whose images it was drawn on; empty for a model or a run.
     """
 
-    taught: dict[str, tuple[str, ...]]
+    taught: dict[str, dict[Split, tuple[str, ...]]]
     about: tuple[str, ...]
 
 
@@ -46,7 +49,7 @@ def origin_of(settings: Settings, found: Trace) -> Origin:
     hub = Hub.open(settings)
     try:
         collections = [step.node for step in found.steps if step.node.kind == "collection"]
-        taught = {node.name: _subjects_above(hub, node) for node in collections}
+        taught = {node.name: _subjects_by_split(hub, node.name) for node in collections}
         series = [
             s.node for s in found.steps if s.via == found.start.id and s.node.kind == "series"
         ]
@@ -85,6 +88,14 @@ def outline(found: Trace, *, everything: bool) -> list[tuple[int, Node | str]]:
 def _counts(nodes: list[Node]) -> str:
     kinds = sorted({node.kind for node in nodes})
     return ", ".join(f"{sum(node.kind == kind for node in nodes)} {kind}" for kind in kinds)
+
+
+def _subjects_by_split(hub: Hub, label: str) -> dict[Split, tuple[str, ...]]:
+    chosen = version(hub, label)
+    return {
+        split: tuple(sorted({member.subject_id for member in chosen.of_split(split)}))
+        for split in SPLITS
+    }
 
 
 def _subjects_above(hub: Hub, node: Node) -> tuple[str, ...]:

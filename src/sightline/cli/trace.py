@@ -41,8 +41,13 @@ def trace(
         origin = origin_of(settings, found)
         if origin.about:
             print(f"Drawn on: {', '.join(origin.about)}")
-        for collection, subjects in origin.taught.items():
-            print(f"Taught by {len(subjects)} subjects of {collection}: {', '.join(subjects)}")
+        for collection, splits in origin.taught.items():
+            taught = splits["train"]
+            print(
+                f"Taught by {len(taught)} subjects of {collection} "
+                f"({len(splits['validation'])} more were only looked at, "
+                f"{len(splits['test'])} are its locked test): {', '.join(taught)}"
+            )
 
 
 def _line(node: Node) -> str:
