@@ -124,7 +124,7 @@ def _patch(
         reasons["patch"] = "the recipe"
         return recipe.inputs.patch
     whole = [
-        max(1, round(count * own / wanted))
+        max(2 * _SMALLEST_EDGE, round(count * own / wanted))
         for count, own, wanted in zip(
             fingerprint.median_shape, fingerprint.median_spacing_mm, spacing, strict=True
         )
@@ -133,7 +133,7 @@ def _patch(
     while patch[0] * patch[1] * patch[2] > _PATCH_VOXELS:
         # The longest edge in millimetres gives way, so that a patch tends to a cube.
         axis = max(range(3), key=lambda index: patch[index] * spacing[index])
-        patch[axis] = max(1, int(patch[axis] * 0.95))
+        patch[axis] = max(2 * _SMALLEST_EDGE, int(patch[axis] * 0.95))
     is_whole = patch == whole
     reasons["patch"] = (
         "the median volume, whole"

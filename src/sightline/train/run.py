@@ -251,7 +251,7 @@ def _deterministic(threads: int, seed: int) -> Iterator[None]:
     before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
     torch.use_deterministic_algorithms(mode=True)
     # No kernel here reads what it did not write; filling costs a sixth of a step.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch's stub lacks it
     torch.set_num_threads(threads)
     try:
         with torch.random.fork_rng():

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sightline.errors import BadRecipe
 
+Edge = Annotated[int, Field(ge=8)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
 
@@ -38,7 +39,7 @@ class Inputs(_Part):
     """How intensities and spacing are brought to the network; None is planned from the data."""
 
     spacing_mm: tuple[float, float, float] | None = None
-    patch: tuple[int, int, int] | None = None
+    patch: tuple[Edge, Edge, Edge] | None = Field(default=None, description="In voxels.")
     window: tuple[float, float] | None = Field(
         default=None, description="Intensities are clipped to this range (HU for CT)."
     )

@@ -1,0 +1,131 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from sightline.errors import BadRecipe, DamagedObject, Refused, UnknownName
+from sightline.networks.contract import NETWORKS
+from sightline.train.fingerprint import Fingerprint, take_fingerprint
+from sightline.train.plan import plan
+from sightline.values.plan import Plan
+from sightline.values.recipe import Recipe
+from tests.learning import RECIPE, example, examples
+
+LARGE_CT = Fingerprint(
+    examples=40,
+    subjects=38,
+    modality="CT",
+    median_shape=(250, 512, 512),
+    median_spacing_mm=(1.25, 0.75, 0.75),
+    class_range=(-820.0, 60.0),
+    class_ml=(80.0, 12.0),
+    class_subjects=(38, 20),
+)
+CHEST = Recipe.from_yaml(
+    """
+    name: chest
+    title: Lesions
+    accepts: {modality: CT}
+    task: {classes: [ground_glass, consolidation]}
+    """
+)
+
+
+def test_a_fingerprint_counts_what_is_there(tmp_path: Path) -> None:
+    found = examples(tmp_path, 3)
+    mark = take_fingerprint(found, ("bright", "brighter"))
+    assert (mark.examples, mark.subjects, mark.modality) == (3, 3, "MR")
+    assert mark.median_shape == (20, 24, 22)
+    assert mark.median_spacing_mm == pytest.approx((1.5, 1, 1))
+    assert mark.class_ml == pytest.approx((6**3 * 1.5 / 1000,) * 2)
+    assert mark.class_subjects == (3, 3)
+    assert 140 < mark.class_range[0] < 165
+    assert 215 < mark.class_range[1] < 235
+
+
+def test_no_example_or_several_modalities_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="no annotated series"):
+        take_fingerprint([], ("bright",))
+    mixed = [example(tmp_path, 1), dataclasses.replace(example(tmp_path, 2), modality="CT")]
+    with pytest.raises(Refused, match="CT and MR"):
+        take_fingerprint(mixed, ("bright", "brighter"))
+
+
+def test_every_value_has_a_reason_and_survives_json() -> None:
+    made = plan(CHEST, LARGE_CT)
+    assert all(why for _, _, why in made.rows())
+    assert Plan.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+def test_a_plan_of_another_version_is_refused() -> None:
+    with pytest.raises(DamagedObject, match="version"):
+        Plan.from_json(plan(CHEST, LARGE_CT).to_json() | {"version": 2})
+
+
+def test_a_large_ct_gets_a_patch_of_limited_size_near_a_cube() -> None:
+    made = plan(CHEST, LARGE_CT)
+    edges = [count * length for count, length in zip(made.patch, made.spacing_mm, strict=True)]
+    assert max(edges) < 1.6 * min(edges)
+    assert made.patch[0] * made.patch[1] * made.patch[2] < 1.5 * 64**3
+    assert made.intensity.window == (-970.0, 210.0)
+    assert all(length >= 4 for length in _deepest(made))
+
+
+def test_thick_slices_are_halved_later_and_not_convolved_at_first() -> None:
+    thick = dataclasses.replace(
+        LARGE_CT, median_shape=(40, 512, 512), median_spacing_mm=(6.0, 0.8, 0.8)
+    )
+    made = plan(CHEST, thick)
+    assert made.kernels[0] == (1, 3, 3)
+    assert made.strides[1] == (1, 2, 2)
+    assert made.kernels[-1] == (3, 3, 3)
+
+
+def test_what_the_recipe_says_is_kept() -> None:
+    text = CHEST.to_yaml().replace("spacing_mm: null", "spacing_mm: [2, 2, 2]")
+    text = text.replace("window: null", "window: [-900, 100]").replace("levels: null", "levels: 3")
+    made = plan(Recipe.from_yaml(text), LARGE_CT)
+    assert made.spacing_mm == (2, 2, 2)
+    assert made.intensity.window == (-900, 100)
+    assert len(made.channels) == 3
+    assert made.reasons["spacing_mm"] == made.reasons["task"] == "the recipe"
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 4), (35, 51, 35), (1, 300, 200), (250, 512, 512)])
+def test_any_collection_gets_a_network_that_computes(shape: tuple[int, int, int]) -> None:
+    small = dataclasses.replace(LARGE_CT, median_shape=shape)
+    network = CHEST.network.model_copy(update={"base_channels": 4, "max_channels": 8})
+    made = plan(CHEST.model_copy(update={"network": network}), small)
+    logits = NETWORKS.get(made.network).build(made).eval()(torch.zeros((1, 1, *made.patch)))
+    assert logits.shape == (1, 3, *made.patch)
+
+
+def test_a_fine_tuning_keeps_what_the_weights_stand_on(tmp_path: Path) -> None:
+    first = plan(CHEST, LARGE_CT)
+    other = dataclasses.replace(
+        LARGE_CT, median_spacing_mm=(5.0, 0.6, 0.6), class_range=(-700.0, 20.0)
+    )
+    tuned = plan(CHEST, other, start_from=first)
+    kept = ("spacing_mm", "patch", "intensity", "network", "channels", "strides", "kernels")
+    assert all(getattr(tuned, name) == getattr(first, name) for name in kept)
+    assert all("kept from" in tuned.reasons[name] for name in kept)
+    mark = take_fingerprint(examples(tmp_path, 1), ("bright", "brighter"))
+    with pytest.raises(BadRecipe, match="plain_unet for CT"):
+        plan(RECIPE, mark, start_from=first)
+
+
+def test_what_does_not_go_together_is_said() -> None:
+    with pytest.raises(BadRecipe, match="is for MR; the collection holds CT"):
+        plan(RECIPE, LARGE_CT)
+    unknown = CHEST.network.model_copy(update={"name": "perceptron"})
+    with pytest.raises(UnknownName, match="perceptron"):
+        plan(CHEST.model_copy(update={"network": unknown}), LARGE_CT)
+
+
+def _deepest(made: Plan) -> list[int]:
+    size = list(made.patch)
+    for stride in made.strides:
+        size = [length // step for length, step in zip(size, stride, strict=True)]
+    return size
