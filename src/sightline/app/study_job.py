@@ -7,8 +7,7 @@ from sightline import log
 from sightline.archive.archive import Archive
 from sightline.archive.results import fail_prediction, predictions_of_study
 from sightline.archive.studies import record_door, study, study_of_series
-from sightline.deid.door import pass_door
-from sightline.deid.vault import Vault
+from sightline.deid.hub_door import HubDoor
 from sightline.errors import SightlineError
 from sightline.hub.admission import admit
 from sightline.hub.hub import Hub
@@ -32,7 +31,7 @@ class StudyJob:
     settings: Settings
     archive: Archive
     hub: Hub
-    vault: Vault
+    door: HubDoor
     engine: Engine
 
     def __call__(self, step: StepRunner, *, study_uid: str, revision: int) -> None:
@@ -79,7 +78,7 @@ class StudyJob:
     def pass_study(self, study_uid: str) -> None:
         """Take the study, its annotations and its results through the door into the hub."""
         identified = study(self.archive, StudyUid(study_uid))
-        passage = pass_door(identified, self.vault)
+        passage = self.door.pass_study(identified)
         if passage.study is not None:
             admit(self.hub, passage.study)
         reasons = sorted({holding.reason for holding in passage.held})

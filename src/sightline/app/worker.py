@@ -8,7 +8,7 @@ from sightline import log
 from sightline.app.study_job import JOB_NAME, StudyJob
 from sightline.archive.archive import Archive
 from sightline.archive.studies import complete_quiet_studies, mark_started, studies_to_start
-from sightline.deid.vault import Vault
+from sightline.deid.hub_door import HubDoor
 from sightline.hub.hub import Hub
 from sightline.jobs.engine import Jobs
 from sightline.serve.outbox import deliver_due
@@ -35,7 +35,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     jobs = Jobs(settings.jobs_dir)
     archive, hub = Archive.open(settings), Hub.open(settings)
     engine = Engine(hub, threads=settings.threads)
-    job = StudyJob(settings, archive, hub, Vault.open(settings), engine)
+    job = StudyJob(settings, archive, hub, HubDoor.open(settings), engine)
     jobs.define(JOB_NAME, job)
     jobs.launch(workers=1)
     sender = threading.Thread(target=_send_until, args=(stop, archive, settings), daemon=True)

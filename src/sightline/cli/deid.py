@@ -15,8 +15,8 @@ from rich.progress import (
 )
 
 from sightline.cli.context import new_verb, print_table, settings_of
-from sightline.deid.folder import FolderPassage, deidentify_folder
-from sightline.deid.vault import Vault
+from sightline.deid.folder import FolderPassage
+from sightline.deid.hub_door import HubDoor
 
 APP = new_verb()
 
@@ -32,7 +32,7 @@ def deid(
     What is not certain is held back and listed with its reason. A patient is the same subject as
     in the hub.
     """
-    vault = Vault.open(settings_of(ctx))
+    door = HubDoor.open(settings_of(ctx))
     columns = (
         TextColumn("de-identifying"),
         BarColumn(),
@@ -42,10 +42,9 @@ def deid(
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=None)
-        passage = deidentify_folder(
+        passage = door.pass_folder(
             path,
             out,
-            vault,
             tell=lambda done, total: progress.update(task, completed=done, total=total),
         )
     _print(passage, out)

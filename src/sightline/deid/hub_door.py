@@ -1,0 +1,45 @@
+"""The door of one hub, for those who must not see its key."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from sightline.deid.door import Passage, pass_door
+from sightline.deid.folder import FolderPassage, deidentify_folder
+from sightline.deid.vault import Vault
+from sightline.settings import Settings
+from sightline.values.study import IdentifiedStudy
+
+
+class HubDoor:
+    """Takes studies through the door with the hub's key, which stays inside."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Open the door of a data directory's hub; its key is made on first use.
+
+        Raises:
+            BadSettings: The key is missing or damaged though the hub holds subjects.
+        """
+        return cls(Vault.open(settings))
+
+    def pass_study(self, study: IdentifiedStudy) -> Passage:
+        """De-identify a study; what is not certain is held.
+
+        Raises:
+            OSError: A stored file cannot be read.
+        """
+        return pass_door(study, self._vault)
+
+    def pass_folder(
+        self, path: Path, out: Path, *, tell: Callable[[int, int], None]
+    ) -> FolderPassage:
+        """De-identify the DICOM files below `path` into `out`.
+
+        Raises:
+            OSError: A file cannot be read or written.
+        """
+        return deidentify_folder(path, out, self._vault, tell=tell)
