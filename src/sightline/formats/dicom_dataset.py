@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from sightline.errors import NotDicom
 from sightline.formats.dicom_elements import open_elements
@@ -15,6 +15,7 @@ from sightline.formats.dicom_elements import open_elements
 _FOREIGN = (
     ArithmeticError,
     AttributeError,
+    BytesLengthException,
     EOFError,
     InvalidDicomError,
     LookupError,
@@ -35,7 +36,10 @@ def broken_values_are_not_dicom(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except _FOREIGN as error:
+    except BaseException as error:
+        # A decoder written in Rust panics past Exception.
+        if not isinstance(error, _FOREIGN) and type(error).__module__ != "pyo3_runtime":
+            raise
         # The foreign message may quote a patient's value, so only its kind is told.
         raise NotDicom(
             f"cannot {doing}: {type(error).__name__}",

@@ -82,10 +82,10 @@ def read_frames(content: bytes) -> Frames:
         NotDicom: The file is broken, or holds no pixels.
     """
     dataset = open_dataset(content, with_pixels=True)
-    syntax = UID(dataset.file_meta.TransferSyntaxUID)
     if "PixelData" not in dataset:
         raise NotDicom("the instance holds no pixels", hint="Ask for frames of images only.")
     with broken_values_are_not_dicom("split the frames"):
+        syntax = UID(dataset.file_meta.TransferSyntaxUID)
         count = int(dataset.get("NumberOfFrames") or 1)
         if syntax.is_compressed and not syntax.is_deflated:
             frames = tuple(generate_frames(dataset.PixelData, number_of_frames=count))

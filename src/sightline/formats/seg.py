@@ -243,8 +243,10 @@ def _fix_dimension_uid(dataset: pydicom.Dataset, uid: str) -> None:
 
 def _open(content: bytes, *, with_pixels: bool) -> pydicom.FileDataset:
     dataset = open_dataset(content, with_pixels=with_pixels)
-    kind = str(dataset.get("SegmentationType", ""))
-    if dataset.get("SOPClassUID") not in _STORAGES or kind not in {"BINARY", "LABELMAP"}:
+    with broken_values_are_not_dicom("read the segmentation"):
+        kind = str(dataset.get("SegmentationType", ""))
+        storage = str(dataset.get("SOPClassUID", ""))
+    if storage not in _STORAGES or kind not in {"BINARY", "LABELMAP"}:
         raise BadFile(
             f"no segmentation with whole voxels (its type is {kind or 'missing'})",
             hint="Give a DICOM Segmentation of type BINARY or LABELMAP.",

@@ -109,9 +109,9 @@ def read_sr(content: bytes) -> Report:
         BadFile: No measurement report of ours.
     """
     dataset = open_dataset(content, with_pixels=False)
-    if dataset.get("SOPClassUID") != COMPREHENSIVE_3D_SR_STORAGE:
-        raise BadFile("no Comprehensive 3D SR", hint="Give a report that Sightline published.")
     with broken_values_are_not_dicom("read the report"):
+        if dataset.get("SOPClassUID") != COMPREHENSIVE_3D_SR_STORAGE:
+            raise BadFile("no Comprehensive 3D SR", hint="Give a report that Sightline published.")
         report = hd.sr.Comprehensive3DSR.from_dataset(dataset).content
         if not isinstance(report, hd.sr.MeasurementReport):
             raise BadFile("no measurement report", hint="Give a report that Sightline published.")
