@@ -1,0 +1,230 @@
+"""Searching the archive as DICOM queries do: by keys, at three levels."""
+
+import dataclasses
+from collections.abc import Collection
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+
+from sightline.archive.archive import Archive
+from sightline.archive.search_keys import Keys, of_instance, of_patient, of_series, of_study
+from sightline.catalog.archive_tables import INSTANCE, PATIENT, SERIES, STUDY
+from sightline.values.identity import (
+    Digest,
+    InstanceUid,
+    LineageId,
+    Patient,
+    SeriesUid,
+    StudyUid,
+)
+
+Found = TypeVar("Found")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """Which part of the matches is wanted; no limit gives all of them."""
+
+    offset: int = 0
+    limit: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Matches(Generic[Found]):
+    """The matches within the window, and whether there are more after it."""
+
+    found: tuple[Found, ...]
+    has_more: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class FoundStudy:
+    """One study and what it holds.
+
+    Attributes:
+        date: `YYYYMMDD` or empty.
+        time: `HHMMSS.ffffff`, a beginning of it, or empty.
+        modalities: of its series, in alphabetical order.
+    """
+
+    uid: StudyUid
+    patient: Patient
+    date: str
+    time: str
+    accession_number: str
+    description: str
+    modalities: tuple[str, ...]
+    series: int
+    instances: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class FoundSeries:
+    """One series and its study."""
+
+    uid: SeriesUid
+    study: FoundStudy
+    modality: str
+    number: int | None
+    description: str
+    body_part: str
+    manufacturer: str
+    manufacturer_model: str
+    instances: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class FoundInstance:
+    """One instance and its series; `rows`, `columns` and `frames` are None for no image."""
+
+    uid: InstanceUid
+    series: FoundSeries
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    number: int | None
+    rows: int | None
+    columns: int | None
+    frames: int | None
+    digest: Digest
+    size_bytes: int
+    lineage_id: LineageId | None
+
+
+def search_studies(archive: Archive, keys: Keys, window: Window) -> Matches[FoundStudy]:
+    """Find studies, newest first; keys of series and instances ask for one that matches."""
+    query = (
+        sa.select(STUDY.c.uid)
+        .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
+        .where(*of_patient(keys), *of_study(keys))
+        .order_by(STUDY.c.study_date.desc(), STUDY.c.study_time.desc(), STUDY.c.uid)
+    )
+    if series := [*of_series(keys)]:
+        query = query.where(STUDY.c.uid.in_(sa.select(SERIES.c.study_uid).where(*series)))
+    if instances := [*of_instance(keys)]:
+        query = query.where(STUDY.c.uid.in_(sa.select(INSTANCE.c.study_uid).where(*instances)))
+    with archive.database.read() as connection:
+        rows, has_more = _page(connection, query, window)
+        studies = _studies(connection, [row.uid for row in rows])
+    return Matches(found=tuple(studies[row.uid] for row in rows), has_more=has_more)
+
+
+def search_series(archive: Archive, keys: Keys, window: Window) -> Matches[FoundSeries]:
+    """Find series, by number; keys of instances ask for one that matches."""
+    query = (
+        sa.select(SERIES.c.uid)
+        .join(STUDY, SERIES.c.study_uid == STUDY.c.uid)
+        .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
+        .where(*of_patient(keys), *of_study(keys), *of_series(keys))
+        .order_by(STUDY.c.study_date.desc(), STUDY.c.uid, SERIES.c.number, SERIES.c.uid)
+    )
+    if instances := [*of_instance(keys)]:
+        query = query.where(SERIES.c.uid.in_(sa.select(INSTANCE.c.series_uid).where(*instances)))
+    with archive.database.read() as connection:
+        rows, has_more = _page(connection, query, window)
+        series = _series(connection, [row.uid for row in rows])
+    return Matches(found=tuple(series[row.uid] for row in rows), has_more=has_more)
+
+
+def search_instances(archive: Archive, keys: Keys, window: Window) -> Matches[FoundInstance]:
+    """Find instances, by series and number."""
+    query = (
+        sa.select(INSTANCE)
+        .join(SERIES, INSTANCE.c.series_uid == SERIES.c.uid)
+        .join(STUDY, SERIES.c.study_uid == STUDY.c.uid)
+        .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
+        .where(*of_patient(keys), *of_study(keys), *of_series(keys), *of_instance(keys))
+        .order_by(SERIES.c.number, SERIES.c.uid, INSTANCE.c.number, INSTANCE.c.uid)
+    )
+    with archive.database.read() as connection:
+        rows, has_more = _page(connection, query, window)
+        series = _series(connection, {row.series_uid for row in rows})
+    found = tuple(_instance(row, series[row.series_uid]) for row in rows)
+    return Matches(found=found, has_more=has_more)
+
+
+def _page(
+    connection: sa.Connection, query: sa.Select[Any], window: Window
+) -> tuple[list[sa.Row[Any]], bool]:
+    if window.limit is None:
+        return list(connection.execute(query.offset(window.offset)).all()), False
+    rows = connection.execute(query.offset(window.offset).limit(window.limit + 1)).all()
+    return list(rows[: window.limit]), len(rows) > window.limit
+
+
+def _studies(connection: sa.Connection, uids: Collection[str]) -> dict[str, FoundStudy]:
+    rows = connection.execute(
+        sa.select(STUDY, PATIENT)
+        .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
+        .where(STUDY.c.uid.in_(uids))
+    ).all()
+    instances = _counts(connection, INSTANCE.c.study_uid, uids)
+    modalities: dict[str, list[str]] = {}
+    for uid, modality in connection.execute(
+        sa.select(SERIES.c.study_uid, SERIES.c.modality).where(SERIES.c.study_uid.in_(uids))
+    ):
+        modalities.setdefault(uid, []).append(modality)
+    return {
+        row.uid: FoundStudy(
+            uid=StudyUid(row.uid),
+            patient=Patient(
+                patient_id=row.patient_id,
+                issuer=row.issuer,
+                name=row.name,
+                birth_date=row.birth_date,
+                sex=row.sex,
+            ),
+            date=row.study_date,
+            time=row.study_time,
+            accession_number=row.accession_number,
+            description=row.description,
+            modalities=tuple(sorted(set(modalities.get(row.uid, ())))),
+            series=len(modalities.get(row.uid, ())),
+            instances=instances.get(row.uid, 0),
+        )
+        for row in rows
+    }
+
+
+def _series(connection: sa.Connection, uids: Collection[str]) -> dict[str, FoundSeries]:
+    rows = connection.execute(sa.select(SERIES).where(SERIES.c.uid.in_(uids))).all()
+    studies = _studies(connection, {row.study_uid for row in rows})
+    instances = _counts(connection, INSTANCE.c.series_uid, uids)
+    return {
+        row.uid: FoundSeries(
+            uid=SeriesUid(row.uid),
+            study=studies[row.study_uid],
+            modality=row.modality,
+            number=row.number,
+            description=row.description,
+            body_part=row.body_part,
+            manufacturer=row.manufacturer,
+            manufacturer_model=row.manufacturer_model,
+            instances=instances.get(row.uid, 0),
+        )
+        for row in rows
+    }
+
+
+def _counts(
+    connection: sa.Connection, column: sa.Column[str], uids: Collection[str]
+) -> dict[str, int]:
+    rows = connection.execute(
+        sa.select(column, sa.func.count()).where(column.in_(uids)).group_by(column)
+    ).all()
+    return {row[0]: row[1] for row in rows}
+
+
+def _instance(row: sa.Row[Any], series: FoundSeries) -> FoundInstance:
+    return FoundInstance(
+        uid=InstanceUid(row.uid),
+        series=series,
+        sop_class_uid=row.sop_class_uid,
+        transfer_syntax_uid=row.transfer_syntax_uid,
+        number=row.number,
+        rows=row.rows,
+        columns=row.columns,
+        frames=row.frames,
+        digest=Digest(row.digest),
+        size_bytes=row.size_bytes,
+        lineage_id=LineageId(row.lineage_id) if row.lineage_id else None,
+    )

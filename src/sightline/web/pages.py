@@ -1,0 +1,146 @@
+"""The pages: worklist, study, trace, models, and the pictures they show."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse
+
+from sightline import clock
+from sightline.archive.studies import lineage_of_instance
+from sightline.archive.worklist import ResultObject, StudyOverview, is_picture, overview, worklist
+from sightline.errors import UnknownName
+from sightline.hub.hub import Hub
+from sightline.hub.lineage import trace
+from sightline.hub.models import evaluations, models, releases
+from sightline.values.identity import Digest, InstanceUid, LineageId, StudyUid
+from sightline.values.lineage import Trace
+from sightline.values.model import EvaluationRecord, ModelRecord, ReleaseRecord
+from sightline.values.prediction import Prediction
+from sightline.web.lineage_picture import draw_lineage, kinds_of
+from sightline.web.site import Site
+
+_DAY_S = 86400.0
+Days = Literal[1, 7, 30, 36500]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ShownPrediction:
+    """A prediction with the objects it published.
+
+    Attributes:
+        trace_id: where its story starts: its segmentation where there is one, else itself.
+        seg_series_uid: what the viewer opens; empty where there is no segmentation.
+    """
+
+    prediction: Prediction
+    results: tuple[ResultObject, ...]
+    trace_id: LineageId
+    seg_series_uid: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ShownModel:
+    """A model with what is recorded of it."""
+
+    model: ModelRecord
+    evaluations: tuple[EvaluationRecord, ...]
+    releases: tuple[ReleaseRecord, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Lesson:
+    """A collection that taught what is traced, and the subjects in it."""
+
+    collection: str
+    subjects: int
+
+
+def pages_router(site: Site) -> APIRouter:
+    """Return the pages of a site."""
+    router = APIRouter(default_response_class=HTMLResponse)
+    _add_worklist(router, site)
+    _add_study(router, site)
+    _add_lineage(router, site)
+    return router
+
+
+def _add_worklist(router: APIRouter, site: Site) -> None:
+    @router.get("/")
+    def reading_list(q: str = "", days: Days = 7) -> HTMLResponse:
+        since = clock.timestamp() - days * _DAY_S
+        listed = worklist(site.archive, since=since, words=q)
+        is_unused = not listed.total and not worklist(site.archive, since=0.0, limit=1).total
+        return site.page("worklist.html", worklist=listed, q=q, days=days, is_unused=is_unused)
+
+
+def _add_study(router: APIRouter, site: Site) -> None:
+    @router.get("/studies/{study_uid}")
+    def study(study_uid: str) -> HTMLResponse:
+        shown = overview(site.archive, StudyUid(study_uid))
+        predictions = [_shown(site.hub, shown, each) for each in reversed(shown.predictions)]
+        return site.page("study.html", study=shown, predictions=predictions)
+
+    @router.get("/pictures/{digest}")
+    def picture(digest: str) -> Response:
+        if not is_picture(site.archive, digest):
+            raise UnknownName("there is no such picture", hint="Open it from the study page.")
+        return Response(site.archive.objects.get(Digest(digest)), media_type="image/png")
+
+
+def _add_lineage(router: APIRouter, site: Site) -> None:
+    @router.get("/trace/{name}")
+    def lineage(name: str, direction: Literal["up", "down"] = "up") -> HTMLResponse:
+        known = lineage_of_instance(site.archive, InstanceUid(name))
+        found = trace(site.hub, known or name, direction)
+        return site.page(
+            "trace.html",
+            found=found,
+            direction=direction,
+            picture=draw_lineage(found),
+            kinds=kinds_of(found),
+            lessons=_lessons(site.hub, found) if direction == "up" else [],
+        )
+
+    @router.get("/models")
+    def model_list() -> HTMLResponse:
+        shown = [_model(site.hub, each) for each in reversed(models(site.hub))]
+        return site.page("models.html", models=shown)
+
+
+def _shown(hub: Hub, study: StudyOverview, prediction: Prediction) -> ShownPrediction:
+    made = _made_by(hub, prediction)
+    results = tuple(each for each in study.results if each.lineage_id in made)
+    segmentation = next((each for each in results if each.kind == "SEG"), None)
+    return ShownPrediction(
+        prediction=prediction,
+        results=results,
+        trace_id=segmentation.lineage_id if segmentation else prediction.lineage_id,
+        seg_series_uid=segmentation.series_uid if segmentation else "",
+    )
+
+
+def _made_by(hub: Hub, prediction: Prediction) -> set[LineageId]:
+    try:
+        return {step.node.id for step in trace(hub, prediction.lineage_id, "down").steps}
+    except UnknownName:
+        # A prediction enters lineage when it is published.
+        return set()
+
+
+def _lessons(hub: Hub, found: Trace) -> Iterable[Lesson]:
+    for step in found.steps:
+        if step.node.kind == "collection":
+            above = trace(hub, step.node.id, "up").steps
+            subjects = sum(each.node.kind == "subject" for each in above)
+            yield Lesson(collection=step.node.name, subjects=subjects)
+
+
+def _model(hub: Hub, record: ModelRecord) -> ShownModel:
+    changes = releases(hub, record.name)
+    return ShownModel(
+        model=record,
+        evaluations=tuple(evaluations(hub, record.lineage_id)),
+        releases=tuple(each for each in changes if each.model_id == record.lineage_id),
+    )

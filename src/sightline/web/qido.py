@@ -1,0 +1,154 @@
+"""QIDO-RS: searching the archive for studies, series and instances (PS3.18 10.6)."""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from sightline.archive.search import (
+    FoundInstance,
+    FoundSeries,
+    FoundStudy,
+    search_instances,
+    search_series,
+    search_studies,
+)
+from sightline.web.media_types import DICOM_JSON, choose, parse_accept
+from sightline.web.refusals import not_acceptable
+from sightline.web.search_query import SearchQuery, read_query
+from sightline.web.site import Site
+
+Attribute: TypeAlias = dict[str, object]
+Model: TypeAlias = dict[str, Attribute]
+"""One object of the DICOM JSON model (PS3.18 annex F), by tag."""
+
+_NO_HEADER_TEXT = re.compile(r"[^A-Za-z0-9., ]")
+_PERSON_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+
+
+def qido_router(site: Site, root: str) -> APIRouter:
+    """Return the searches of the archive below the path `root`."""
+    router = APIRouter()
+
+    @router.get("/studies")
+    def studies(request: Request) -> JSONResponse:
+        query = read_query(request.query_params.multi_items())
+        matches = search_studies(site.archive, query.keys, query.window)
+        models = (study_model(study, root) for study in matches.found)
+        return _answer(request, models, query, has_more=matches.has_more)
+
+    @router.get("/series")
+    @router.get("/studies/{study_uid}/series")
+    def series(request: Request) -> JSONResponse:
+        query = _within(read_query(request.query_params.multi_items()), request.path_params)
+        matches = search_series(site.archive, query.keys, query.window)
+        models = (series_model(each, root) for each in matches.found)
+        return _answer(request, models, query, has_more=matches.has_more)
+
+    @router.get("/instances")
+    @router.get("/studies/{study_uid}/instances")
+    @router.get("/studies/{study_uid}/series/{series_uid}/instances")
+    def instances(request: Request) -> JSONResponse:
+        query = _within(read_query(request.query_params.multi_items()), request.path_params)
+        matches = search_instances(site.archive, query.keys, query.window)
+        models = (instance_model(each, root) for each in matches.found)
+        return _answer(request, models, query, has_more=matches.has_more)
+
+    return router
+
+
+def study_model(study: FoundStudy, root: str) -> Model:
+    """Describe a study (PS3.18 table 10.6.3-3)."""
+    return {
+        "00080005": _attribute("CS", "ISO_IR 192"),
+        "00080020": _attribute("DA", study.date),
+        "00080030": _attribute("TM", study.time),
+        "00080050": _attribute("SH", study.accession_number),
+        "00080056": _attribute("CS", "ONLINE"),
+        "00080061": _attribute("CS", *study.modalities),
+        "00081030": _attribute("LO", study.description),
+        "00081190": _attribute("UR", f"{root}/studies/{study.uid}"),
+        "00100010": _person(study.patient.name),
+        "00100020": _attribute("LO", study.patient.patient_id),
+        "00100030": _attribute("DA", study.patient.birth_date),
+        "00100040": _attribute("CS", study.patient.sex),
+        "0020000D": _attribute("UI", study.uid),
+        "00201206": _attribute("IS", study.series),
+        "00201208": _attribute("IS", study.instances),
+    }
+
+
+def series_model(series: FoundSeries, root: str) -> Model:
+    """Describe a series and its study (PS3.18 table 10.6.3-4)."""
+    return study_model(series.study, root) | {
+        "00080060": _attribute("CS", series.modality),
+        "0008103E": _attribute("LO", series.description),
+        "00080070": _attribute("LO", series.manufacturer),
+        "00081090": _attribute("LO", series.manufacturer_model),
+        "00081190": _attribute("UR", f"{root}/studies/{series.study.uid}/series/{series.uid}"),
+        "00180015": _attribute("CS", series.body_part),
+        "0020000E": _attribute("UI", series.uid),
+        "00200011": _attribute("IS", series.number),
+        "00201209": _attribute("IS", series.instances),
+    }
+
+
+def instance_model(instance: FoundInstance, root: str) -> Model:
+    """Describe an instance, its series and its study (PS3.18 table 10.6.3-5)."""
+    series = instance.series
+    place = f"{root}/studies/{series.study.uid}/series/{series.uid}/instances/{instance.uid}"
+    model = series_model(series, root) | {
+        "00080016": _attribute("UI", instance.sop_class_uid),
+        "00080018": _attribute("UI", instance.uid),
+        "00081190": _attribute("UR", place),
+        "00083002": _attribute("UI", instance.transfer_syntax_uid),
+        "00200013": _attribute("IS", instance.number),
+    }
+    if instance.rows is not None:
+        model |= {
+            "00280008": _attribute("IS", instance.frames),
+            "00280010": _attribute("US", instance.rows),
+            "00280011": _attribute("US", instance.columns),
+        }
+    return model
+
+
+def _attribute(vr: str, *values: str | int | None) -> Attribute:
+    given = [value for value in values if value is not None and value != ""]
+    return {"vr": vr, "Value": given} if given else {"vr": vr}
+
+
+def _person(name: str) -> Attribute:
+    groups = dict(zip(_PERSON_GROUPS, name.split("="), strict=False))
+    given = {group: text for group, text in groups.items() if text}
+    return {"vr": "PN", "Value": [given]} if given else {"vr": "PN"}
+
+
+def _within(query: SearchQuery, path: Mapping[str, str]) -> SearchQuery:
+    """Restrict a search to what its path names."""
+    keys = query.keys
+    if "study_uid" in path:
+        keys = dataclasses.replace(keys, study_uids=(path["study_uid"],))
+    if "series_uid" in path:
+        keys = dataclasses.replace(keys, series_uids=(path["series_uid"],))
+    return dataclasses.replace(query, keys=keys)
+
+
+def _answer(
+    request: Request, models: Iterable[Model], query: SearchQuery, *, has_more: bool
+) -> JSONResponse:
+    accepted = parse_accept(request.query_params.get("accept") or request.headers.get("accept", ""))
+    chosen = choose(accepted, (DICOM_JSON, "application/json"))
+    if chosen is None:
+        raise not_acceptable(DICOM_JSON)
+    answer = JSONResponse(list(models), media_type=chosen)
+    if has_more:
+        text = "There are additional results that can be requested with offset"
+        answer.headers.append("Warning", f'299 sightline "{text}"')
+    if query.ignored:
+        names = _NO_HEADER_TEXT.sub("?", ", ".join(query.ignored))
+        answer.headers.append("Warning", f'299 sightline "Not matched on: {names[:200]}"')
+    return answer

@@ -1,0 +1,86 @@
+"""The OHIF viewer below `/viewer`: its files, our configuration, and one page for every route."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+from fastapi import APIRouter, Response
+from fastapi.responses import FileResponse, HTMLResponse
+
+from sightline.web.guard import viewer_policy
+from sightline.web.site import FOLDER, Site
+
+VIEWER_FOLDER = FOLDER / "ohif"
+"""Where `tools/fetch_ohif.py` puts the viewer."""
+
+_CONFIGURATION = FOLDER / "static" / "ohif-config.js"
+_INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+_HASHED_NAME = re.compile(r"[0-9a-f]{16}\.(js|wasm|woff2)$")
+_MEDIA_TYPES = {
+    ".wasm": "application/wasm",
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".webapp": "application/manifest+json",
+}
+
+
+def has_viewer() -> bool:
+    """Tell whether the viewer was fetched."""
+    return (VIEWER_FOLDER / "index.html").is_file()
+
+
+def viewer_router(site: Site) -> APIRouter:
+    """Return the viewer, or a page that says how to get it."""
+    router = APIRouter()
+    if not site.has_viewer:
+
+        @router.get("/viewer")
+        @router.get("/viewer/{path:path}")
+        def missing(path: str = "") -> HTMLResponse:  # noqa: ARG001 - every path answers alike
+            return site.page("no_viewer.html", status=404)
+
+        return router
+
+    index = (VIEWER_FOLDER / "index.html").read_bytes()
+    headers = _isolation(index)
+    # Only what is listed here is ever opened, whatever a path says.
+    files = {
+        file.relative_to(VIEWER_FOLDER).as_posix(): file
+        for file in VIEWER_FOLDER.rglob("*")
+        if file.is_file()
+    }
+
+    @router.get("/viewer")
+    @router.get("/viewer/{path:path}")
+    def viewer(path: str = "") -> Response:
+        if path == "app-config.js":
+            return _file(_CONFIGURATION, headers)
+        if path in files and path != "index.html":
+            return _file(files[path], headers)
+        return HTMLResponse(index, headers=headers | {"Cache-Control": "no-cache"})
+
+    return router
+
+
+def _isolation(index: bytes) -> dict[str, str]:
+    """Return the headers that give the viewer shared memory, and its content policy."""
+    hashes = [
+        "sha256-" + base64.b64encode(hashlib.sha256(script).digest()).decode()
+        for script in _INLINE_SCRIPT.findall(index)
+    ]
+    return {
+        "Content-Security-Policy": viewer_policy(hashes),
+        "Cross-Origin-Embedder-Policy": "require-corp",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+
+
+def _file(path: Path, headers: dict[str, str]) -> FileResponse:
+    is_hashed = _HASHED_NAME.search(path.name) is not None
+    cache = "public, max-age=31536000, immutable" if is_hashed else "no-cache"
+    return FileResponse(
+        path,
+        media_type=_MEDIA_TYPES.get(path.suffix),
+        headers=headers | {"Cache-Control": cache},
+    )
