@@ -60,6 +60,7 @@ RULES: Registry[Rule] = Registry(
             "door",
             "faces",
             "folder",
+            "hub_door",
             "marks",
             "quarantine",
             "vault",

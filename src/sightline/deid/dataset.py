@@ -119,6 +119,7 @@ class _Reader:
         self._view = memoryview(content)
         self._encoding = encoding
         self._sequences = sequences
+        self._sequence_vrs = {"SQ", "UN", ""} if encoding.is_little else {"SQ"}
         self._tag = struct.Struct(encoding.order + "HH")
         self._short = struct.Struct(encoding.order + "H")
         self._long = struct.Struct(encoding.order + "L")
@@ -126,19 +127,20 @@ class _Reader:
     def top_level(self, offset: int) -> tuple[Dataset, int]:
         """Read until the end, or until what follows the pixels makes no sense any more."""
         elements: Dataset = {}
-        last, size = 0, len(self._content)
+        last, size, has_pixels = 0, len(self._content), False
         while offset < size:
             try:
                 tag, element, following = self._element(
                     offset, size, is_implicit=self._encoding.is_implicit, depth=0
                 )
             except (NotDicom, struct.error):
-                if last in PIXEL_TAGS or not any(self._content[offset:]):
+                if has_pixels or not any(self._content[offset:]):
                     return elements, offset
                 raise
-            if last in PIXEL_TAGS and tag <= last:
+            if has_pixels and tag <= last:
                 return elements, offset
-            elements[tag] = element
+            self._keep(elements, tag, element)
+            has_pixels = has_pixels or tag in PIXEL_TAGS
             last, offset = tag, following
         return elements, offset
 
@@ -160,7 +162,7 @@ class _Reader:
         following = start + length
         if following > end:
             raise _broken(f"element {tag:08X} claims {length} bytes and there are fewer")
-        if tag in self._sequences and vr in {"SQ", "UN", ""}:
+        if tag in self._sequences and vr in self._sequence_vrs:
             is_implicit = is_implicit or vr == "UN"
             items, _ = self._items(start, following, is_implicit=is_implicit, depth=depth)
             return tag, Element("SQ", b"", items), following
@@ -228,8 +230,13 @@ class _Reader:
             tag, element, offset = self._element(
                 offset, size, is_implicit=is_implicit, depth=depth + 1
             )
-            item[tag] = element
+            self._keep(item, tag, element)
         return item, offset
+
+    def _keep(self, elements: Dataset, tag: int, element: Element) -> None:
+        # The bytes of a UN are little endian always, so they mean nothing in a big endian file.
+        if element.vr != "UN" or self._encoding.is_little:
+            elements[tag] = element
 
     def _delimiter(self, offset: int) -> tuple[int, int]:
         group, number = self._tag.unpack_from(self._content, offset)

@@ -101,9 +101,11 @@ class _Image:
         )
 
     def has_surplus(self) -> bool:
-        """Tell whether anything but zeros follows the last pixel."""
+        """Tell whether anything but padding follows the last pixel."""
+        expected = self._expected_bytes()
+        even = expected + expected % 2
         return any(
-            any(bytes(self._elements[tag].value[self._expected_bytes() :]))
+            any(bytes(self._elements[tag].value[even:]))
             for tag in PIXEL_TAGS & self._elements.keys()
             if not self._elements[tag].is_encapsulated
         )

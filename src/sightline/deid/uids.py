@@ -5,12 +5,15 @@ syntaxes, well-known frames of reference) name no instance and stay.
 """
 
 import functools
+import re
 
 from pydicom import config
 from pydicom.uid import UID
 
 from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
+
+_FORM = re.compile(r"[0-9.]{1,64}")
 
 
 def clean(value: bytes, attribute: Attribute, context: Context) -> bytes:  # noqa: ARG001 - a rule
@@ -28,7 +31,7 @@ def _mapped(value: bytes, context: Context) -> bytes:
 @functools.lru_cache(maxsize=4096)
 def is_standard(uid: str) -> bool:
     """Tell whether PS3.6 lists a UID; a mere prefix of the standard's root proves nothing."""
-    return UID(uid, validation_mode=config.IGNORE).name != uid
+    return bool(_FORM.fullmatch(uid)) and UID(uid, validation_mode=config.IGNORE).name != uid
 
 
 PLUGIN = Rule(action="uid_replaced", clean=clean)

@@ -9,6 +9,9 @@ from sightline.deid.attributes import read_lines
 _ALLOWED_CHARACTERS = re.compile(r"[A-Za-z0-9 _\-+*/^()\[\].,:;=<>%&#~'\"@|]*")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_KERNEL = re.compile(
+    r"(?<![A-Za-z0-9])(?:[BDHIQTU][a-z]?[0-9]{2}[a-z]{0,2}|FC[0-9]{2})(?![A-Za-z0-9])"
+)
 _RUN = re.compile(r"[A-Za-z]+|[0-9]+(?:\.[0-9]+)?|[ _\-+*/^()\[\].,:;=<>%&#~'\"@|]+")
 _MAX_DIGITS = 3
 _MAX_IN_A_ROW = 2
@@ -53,7 +56,7 @@ def words_of(text: str) -> list[str]:
 def is_made_of(text: str, words: Words) -> bool:
     """Tell whether a text holds nothing but words of the list and small harmless numbers.
 
-    Single letters pass. A number has at most three digits before the point; two numbers with no
+    Single letters and reconstruction kernels such as `B30f` pass. A number has at most three digits before the point; two numbers with no
     word between them, which may be a date or a telephone number, do not pass unless each is one
     digit. What is not ASCII does not pass.
     """
@@ -61,7 +64,7 @@ def is_made_of(text: str, words: Words) -> bool:
         return False
     numbers: list[str] = []
     word = ""
-    for run in _RUN.findall(text):
+    for run in _RUN.findall(_KERNEL.sub("kernel", text)):
         if run[0].isalpha():
             word = run.lower()
             if len(word) > 1:

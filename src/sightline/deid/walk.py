@@ -23,6 +23,7 @@ _PLACEHOLDERS = {
     "UR": b"about:blank",
 }
 _SEQUENCE_RULE = "sequence"
+_OWN_RULES = {_SEQUENCE_RULE, "code", "pixels"}
 
 
 class Walk:
@@ -104,4 +105,5 @@ def _vr_of(element: Element, attribute: Attribute) -> str:
 
 @functools.cache
 def _rules() -> dict[str, Rule]:
-    return RULES.all()
+    names = {attribute.rule for attribute in attributes().values()}
+    return {name: RULES.get(name) for name in names - _OWN_RULES}

@@ -1,0 +1,23 @@
+"""One value through one rule."""
+
+from sightline.deid.attributes import Attribute, attributes
+from sightline.deid.contract import RULES, Context
+from sightline.deid.vault import Vault
+from sightline.values.identity import SubjectId
+from tests.deid.conftest import KEY
+
+ALL_RULES = RULES.all()
+VAULT = Vault(KEY)
+CONTEXT = Context(vault=VAULT, subject_id=SubjectId("S-AAAAAAAAAA"), offset_days=400)
+
+_BY_KEYWORD = {each.keyword: each for each in attributes().values()}
+
+
+def attribute(keyword: str) -> Attribute:
+    return _BY_KEYWORD[keyword]
+
+
+def cleaned(keyword: str, value: bytes, context: Context = CONTEXT) -> bytes | None:
+    """Return what the rule of an attribute lets leave of a value."""
+    chosen = attribute(keyword)
+    return ALL_RULES[chosen.rule].clean(value, chosen, context)
