@@ -30,7 +30,7 @@ _NO_VR = b""
 
 # Real objects nest about ten deep (structured reports); Python's own limit is near 1,000.
 _MAX_DEPTH = 64
-_MAX_INFLATED_BYTES = 512 * 1024 * 1024
+_MAX_INFLATED_BYTES = 256 * 1024 * 1024
 _HEAD_BYTES = 4 * 1024 * 1024
 
 

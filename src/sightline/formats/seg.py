@@ -88,16 +88,11 @@ def write_seg(
     grid = read_grid(sources)
     mask = align_to_grid(segmentation, grid.geometry).mask
     read = read_sources(sources)
-    algorithm = None if is_manual else _algorithm(identity)
-    described = [
-        _describe_segment(number, name, algorithm)
-        for number, name in enumerate(segmentation.classes, start=1)
-    ]
-    for segment, name in zip(described, segmentation.classes, strict=True):
-        segment.TrackingID = name
-        segment.TrackingUID = (tracking_uids or {}).get(name) or derived_uid(
-            identity.instance_uid, name
-        )
+    described = _describe_segments(segmentation.classes, identity, is_manual=is_manual)
+    for segment in described:
+        name = segment.SegmentLabel
+        derived = derived_uid(identity.instance_uid, name)
+        segment.TrackingID, segment.TrackingUID = name, (tracking_uids or {}).get(name, derived)
     placed = _place(mask, read.images, grid)
     with broken_values_are_not_dicom("write the segmentation"):
         dataset = hd.seg.Segmentation(
@@ -161,13 +156,20 @@ def read_seg_origin(content: bytes) -> SegOrigin:
     return _origin(_open(content, with_pixels=False))
 
 
-def _algorithm(identity: ResultIdentity) -> hd.AlgorithmIdentificationSequence:
-    return hd.AlgorithmIdentificationSequence(
-        name=identity.author,
-        family=codes.DCM.ArtificialIntelligence,
-        version=identity.model_version or "unversioned",
-        source=MANUFACTURER,
-    )
+def _describe_segments(
+    classes: Sequence[str], identity: ResultIdentity, *, is_manual: bool
+) -> list[hd.seg.SegmentDescription]:
+    algorithm = None
+    if not is_manual:
+        algorithm = hd.AlgorithmIdentificationSequence(
+            name=identity.author,
+            family=codes.DCM.ArtificialIntelligence,
+            version=identity.model_version or "unversioned",
+            source=MANUFACTURER,
+        )
+    return [
+        _describe_segment(number, name, algorithm) for number, name in enumerate(classes, start=1)
+    ]
 
 
 def _describe_segment(

@@ -23,7 +23,7 @@ from sightline.formats.result_object import (
     software_version,
     to_bytes,
 )
-from sightline.formats.seg import SEGMENTATION_STORAGE, read_seg_origin
+from sightline.formats.seg import SEGMENTATION_STORAGE, SegOrigin, read_seg_origin
 from sightline.values.finding import Finding, Measurement
 from sightline.values.result import ResultIdentity
 
@@ -157,38 +157,41 @@ def _comment(finding: Finding, identity: ResultIdentity) -> hd.sr.TextContentIte
 def _groups(
     finding: Finding, seg: bytes, identity: ResultIdentity
 ) -> list[hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
-    """One measurement group a class (TID 1411), tied to its segment."""
     origin = read_seg_origin(seg)
-    seg_uid = read_header(seg).instance_uid
-    algorithm = hd.sr.AlgorithmIdentification(
-        name=identity.author, version=identity.model_version or software_version()
-    )
-    groups = []
     for measurement in finding.measurements:
         if measurement.class_name not in origin.classes:
             raise BadFile(
                 f"{measurement.class_name!r} is no class of the segmentation",
                 hint=f"It holds {', '.join(origin.classes)}.",
             )
-        number = origin.classes.index(measurement.class_name)
-        meaning = meaning_of(measurement.class_name)
-        group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-            tracking_identifier=hd.sr.TrackingIdentifier(
-                uid=origin.tracking_uids[number], identifier=measurement.class_name
-            ),
-            referenced_segment=hd.sr.ReferencedSegment(
-                sop_class_uid=SEGMENTATION_STORAGE,
-                sop_instance_uid=seg_uid,
-                segment_number=number + 1,
-                source_series=hd.sr.SourceSeriesForSegmentation(origin.source_series_uid),
-            ),
-            finding_category=meaning.category,
-            finding_type=meaning.kind,
+    algorithm = hd.sr.AlgorithmIdentification(
+        name=identity.author, version=identity.model_version or software_version()
+    )
+    return [
+        hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+            tracking_identifier=_tracking(measurement, origin),
+            referenced_segment=_segment(measurement, origin, read_header(seg).instance_uid),
+            finding_category=meaning_of(measurement.class_name).category,
+            finding_type=meaning_of(measurement.class_name).kind,
             algorithm_id=algorithm,
             measurements=_numbers(measurement),
         )
-        groups.append(group)
-    return groups
+        for measurement in finding.measurements
+    ]
+
+
+def _tracking(measurement: Measurement, origin: SegOrigin) -> hd.sr.TrackingIdentifier:
+    uid = origin.tracking_uids[origin.classes.index(measurement.class_name)]
+    return hd.sr.TrackingIdentifier(uid=uid, identifier=measurement.class_name)
+
+
+def _segment(measurement: Measurement, origin: SegOrigin, seg_uid: str) -> hd.sr.ReferencedSegment:
+    return hd.sr.ReferencedSegment(
+        sop_class_uid=SEGMENTATION_STORAGE,
+        sop_instance_uid=seg_uid,
+        segment_number=origin.classes.index(measurement.class_name) + 1,
+        source_series=hd.sr.SourceSeriesForSegmentation(origin.source_series_uid),
+    )
 
 
 def _numbers(measurement: Measurement) -> list[hd.sr.Measurement]:
