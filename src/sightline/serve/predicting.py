@@ -120,7 +120,13 @@ def predict_series(
     )
     picture = overlay_picture(volume, drawn, footer=record.label)
     write = _Writer(archive, record, prediction, sources)
-    seg = write_seg(drawn, sources, identity=write.identity("seg"), is_manual=False)
+    seg = write_seg(
+        drawn,
+        sources,
+        identity=write.identity("seg"),
+        is_manual=False,
+        tracking_uids={each.class_name: each.tracking_uid for each in finding.measurements},
+    )
     sr = write_sr(finding, sources, seg, identity=write.identity("sr"))
     sc = write_sc(picture, sources, identity=write.identity("sc"))
     return Predicted(
