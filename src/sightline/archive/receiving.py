@@ -15,6 +15,8 @@ from sightline.catalog.archive_tables import (
     STUDY,
 )
 from sightline.catalog.database import insert_new
+from sightline.errors import DamagedObject, UnknownName
+from sightline.formats.dicom_elements import dataset_offset
 from sightline.formats.dicom_file import Header, read_header
 from sightline.values.arrival import Arrival, Holding, Outcome, Source
 from sightline.values.identity import Digest, InstanceUid, LineageId, Patient, StudyUid
@@ -46,6 +48,12 @@ def keep_instance(archive: Archive, header: Header, content: bytes, *, source: S
     Raises:
         OSError: The bytes could not be made durable.
     """
+    if _is_here_already(archive, header, content):
+        return Arrival(
+            uid=InstanceUid(header.instance_uid),
+            study_uid=StudyUid(header.study_uid),
+            outcome="duplicate",
+        )
     stored = Stored(digest=archive.objects.put(content), size_bytes=len(content))
     with archive.database.write() as connection:
         arrival = insert_instance(connection, header, stored, source=source)
@@ -54,6 +62,23 @@ def keep_instance(archive: Archive, header: Header, content: bytes, *, source: S
     if arrival.outcome == "conflict":
         _log.warning("instance_conflicts", study=arrival.study_uid, instance=arrival.uid)
     return arrival
+
+
+def _is_here_already(archive: Archive, header: Header, content: bytes) -> bool:
+    """Tell whether an instance is here with the same dataset, whatever its file meta says."""
+    with archive.database.read() as connection:
+        row = connection.execute(
+            sa.select(INSTANCE.c.digest, INSTANCE.c.transfer_syntax_uid).where(
+                INSTANCE.c.uid == header.instance_uid
+            )
+        ).first()
+    if row is None or row.transfer_syntax_uid != header.transfer_syntax_uid:
+        return False
+    try:
+        known = archive.objects.get(Digest(row.digest))
+    except (UnknownName, DamagedObject):
+        return False  # what came now mends it
+    return known[dataset_offset(known) :] == content[dataset_offset(content) :]
 
 
 def insert_instance(

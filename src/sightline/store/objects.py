@@ -29,14 +29,14 @@ class ObjectStore:
         return cls(folder)
 
     def put(self, content: bytes) -> Digest:
-        """Keep `content` durably and return its digest; a repeat costs no write.
+        """Keep `content` durably and return its digest; a repeat costs no write, and mends damage.
 
         Raises:
             OSError: The bytes could not be made durable.
         """
         digest = Digest(hashlib.sha256(content).hexdigest())
         path = self.path(digest)
-        if not path.exists():
+        if not (path.exists() and path.read_bytes() == content):
             write_durably(path, content)
         return digest
 
