@@ -51,7 +51,7 @@ def test_images_and_masks_belong_together(tmp_path: Path) -> None:
     feed = _feed(found, planned(found), Training(affine_share=0.5, appearance=0))
     for batch in feed.batches(0, 10):
         assert batch.images.shape == (2, 1, 16, 16, 16)
-        assert batch.masks.dtype == torch.int64
+        assert batch.masks.dtype == torch.uint8
         means = [float(batch.images[:, 0][batch.masks == number].mean()) for number in (0, 1, 2)]
         known = [mean for mean in means if not np.isnan(mean)]
         assert known == sorted(known)

@@ -13,11 +13,16 @@ RATIOS = st.sampled_from((1.0, 0.4, 0.77, 1.5, 2.0, 3.3))
 
 
 def _everything(box: LogitsBox, shape: tuple[int, ...], ratio: tuple[float, ...]) -> torch.Tensor:
-    fine = box.logits
+    return torch.stack([_interpolated(logits, shape, ratio) for logits in box.logits])
+
+
+def _interpolated(
+    values: torch.Tensor, shape: tuple[int, ...], ratio: tuple[float, ...]
+) -> torch.Tensor:
     for axis in range(3):
         at = (torch.arange(shape[axis], dtype=torch.float64) + 0.5) / ratio[axis] - 0.5
-        fine = Lerp.at(at - box.first[axis], box.logits.shape[axis + 1]).along(fine, axis + 1)
-    return fine
+        values = Lerp.at(at, values.shape[axis]).along(values, axis)
+    return values
 
 
 @settings(max_examples=60)

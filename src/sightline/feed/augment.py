@@ -1,17 +1,17 @@
 """Patches cut, turned, mirrored and altered on the device that trains."""
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from sightline.feed.draws import Appearance, Draw, is_axis_aligned
-from sightline.prepare.grid import IndexMap
+from sightline.feed.draws import Appearance, Draw, is_straight
+from sightline.prepare.grid import IndexMap, Lerp
 from sightline.values.plan import Triple
+
+_HALF = 0.5
 
 
 def cut(
@@ -19,8 +19,7 @@ def cut(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Cut the patch of a draw from the box that was read; outside the volume it is 0.
 
-    Where the patch lies on the voxels of the volume they are copied, else interpolated: linearly
-    the volume, from the nearest voxel the mask.
+    The volume is interpolated linearly, the mask takes the nearest voxel.
 
     Args:
         volume: float32 box `draw.bounds` of the scaled volume.
@@ -30,21 +29,16 @@ def cut(
     """
     in_box = draw.to_source.copy()
     in_box[:, 3] -= [start for start, _ in draw.bounds]
-    if is_axis_aligned(in_box):
-        placing = _Placing.of(in_box, volume.shape)
-        return placing.copy(volume, patch), placing.copy(mask, patch)
+    if is_straight(in_box):
+        return _cut_straight(volume, mask, in_box, patch=patch)
     where = _sampling_grid(in_box, patch, volume.shape).to(volume.device)[None]
-    values = functional.grid_sample(
-        volume[None, None], where, mode="bilinear", padding_mode="zeros", align_corners=False
-    )
-    classes = functional.grid_sample(
-        mask.float()[None, None],
-        where,
-        mode="nearest",
-        padding_mode="zeros",
-        align_corners=False,
-    )
-    return values[0, 0], classes[0, 0].to(mask.dtype)
+
+    def sampled(values: torch.Tensor, mode: str) -> torch.Tensor:
+        return functional.grid_sample(
+            values[None, None], where, mode=mode, padding_mode="zeros", align_corners=False
+        )[0, 0]
+
+    return sampled(volume, "bilinear"), sampled(mask.float(), "nearest").to(mask.dtype)
 
 
 def alter(
@@ -76,45 +70,44 @@ def _with_gamma(images: torch.Tensor, gamma: torch.Tensor) -> torch.Tensor:
     return ((images - low) / span).pow(gamma) * span + low
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Placing:
-    """Where voxels of a box lie in a patch, up to the order and direction of axes.
+def _cut_straight(
+    volume: torch.Tensor, mask: torch.Tensor, in_box: IndexMap, *, patch: Triple
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cut a patch that is not turned axis by axis, as serving resamples: many times faster."""
+    axes = tuple(int(axis) for axis in np.abs(in_box[:, :3]).argmax(axis=0))
+    volume, mask = volume.permute(axes), mask.permute(axes)
+    for axis, source in enumerate(axes):
+        step, first = float(in_box[source, axis]), float(in_box[source, 3])
+        if abs(step) == 1 and first.is_integer():
+            volume = _shifted(volume, axis, step=int(step), first=int(first))
+            mask = _shifted(mask, axis, step=int(step), first=int(first))
+            continue
+        at = (torch.arange(patch[axis], dtype=torch.float64) * step + first).to(volume.device)
+        size = volume.shape[axis]
+        outside = ((at < -_HALF) | (at > size - _HALF)).nonzero().flatten()
+        nearest = at.round().clamp(0, size - 1).long()
+        volume = Lerp.at(at, size).along(volume, axis).index_fill(axis, outside, 0)
+        mask = mask.index_select(axis, nearest).index_fill(axis, outside, 0)
+    return _fitted(volume, patch), _fitted(mask, patch)
 
-    Attributes:
-        axes: axis of the box along each axis of the patch.
-        flips: axes of the patch along which the box runs the other way.
-        first: index of the patch's first voxel in the box so turned.
-    """
 
-    axes: Triple
-    flips: tuple[int, ...]
-    first: Triple
+def _shifted(values: torch.Tensor, axis: int, *, step: int, first: int) -> torch.Tensor:
+    """Begin at index `first` of one axis, running up or down it; before its start is 0."""
+    if step < 0:
+        values, first = values.flip(axis), values.shape[axis] - 1 - first
+    if first >= 0:
+        return values.narrow(
+            axis, min(first, values.shape[axis]), max(0, values.shape[axis] - first)
+        )
+    sides = [0, 0, 0, 0, 0, 0]
+    sides[2 * (2 - axis)] = -first
+    return functional.pad(values, sides)
 
-    @classmethod
-    def of(cls, in_box: IndexMap, shape: Sequence[int]) -> Self:
-        axes = [int(axis) for axis in np.abs(in_box[:, :3]).argmax(axis=0)]
-        flips = tuple(axis for axis in range(3) if in_box[axes[axis], axis] < 0)
-        first = [
-            shape[source] - 1 - round(in_box[source, 3])
-            if axis in flips
-            else round(in_box[source, 3])
-            for axis, source in enumerate(axes)
-        ]
-        return cls((axes[0], axes[1], axes[2]), flips, (first[0], first[1], first[2]))
 
-    def copy(self, box: torch.Tensor, patch: Triple) -> torch.Tensor:
-        turned = box.permute(self.axes).flip(self.flips)
-        begin = [max(0, -at) for at in self.first]
-        start = [at + skipped for at, skipped in zip(self.first, begin, strict=True)]
-        counts = [
-            max(0, min(size - at, length - skipped))
-            for size, at, length, skipped in zip(turned.shape, start, patch, begin, strict=True)
-        ]
-        out = box.new_zeros(patch)
-        target = tuple(slice(at, at + n) for at, n in zip(begin, counts, strict=True))
-        origin = tuple(slice(at, at + n) for at, n in zip(start, counts, strict=True))
-        out[target] = turned[origin]
-        return out
+def _fitted(values: torch.Tensor, patch: Triple) -> torch.Tensor:
+    """Cut or pad with 0 at the ends of the axes."""
+    missing = [length - size for length, size in zip(patch, values.shape, strict=True)]
+    return functional.pad(values, [0, missing[2], 0, missing[1], 0, missing[0]])
 
 
 def _sampling_grid(in_box: IndexMap, patch: Triple, box: Sequence[int]) -> torch.Tensor:

@@ -36,7 +36,7 @@ class Batch:
     Attributes:
         step: counted from 0.
         images: float32 (batch, 1, slices, rows, columns).
-        masks: int64 (batch, slices, rows, columns).
+        masks: uint8 (batch, slices, rows, columns).
         wait_s: how long the step waited for it: reads and, on this device, augmentation.
     """
 
@@ -118,7 +118,7 @@ class Feed:
         return Batch(
             step=step,
             images=alter(images, appearances, generator),
-            masks=torch.stack([mask for _, mask in patches]).long(),
+            masks=torch.stack([mask for _, mask in patches]),
             wait_s=clock.monotonic() - began,
         )
 

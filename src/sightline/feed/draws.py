@@ -140,14 +140,15 @@ def rotation(axis: npt.NDArray[np.float64], angle: float) -> npt.NDArray[np.floa
     return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
 
 
-def is_axis_aligned(index_map: IndexMap) -> bool:
-    """Tell whether voxels fall on voxels: axes are swapped, mirrored and shifted at most."""
-    return _keeps_voxels(index_map) and bool((index_map == np.rint(index_map)).all())
+def is_straight(index_map: IndexMap) -> bool:
+    """Tell whether axes are swapped, mirrored, scaled and shifted at most, but not turned."""
+    return bool((np.count_nonzero(index_map[:, :3], axis=0) == 1).all())
 
 
 def _keeps_voxels(index_map: IndexMap) -> bool:
-    turned = np.sort(np.abs(index_map[:, :3]), axis=1)
-    return bool((turned == (0.0, 0.0, 1.0)).all())
+    """Tell whether voxels fall on voxels, up to a shift."""
+    sizes = np.abs(index_map[:, :3])
+    return is_straight(index_map) and bool((sizes[sizes > 0] == 1).all())
 
 
 def noise_seed(seed: int, step: int) -> int:

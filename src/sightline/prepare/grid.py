@@ -18,6 +18,7 @@ IndexMap: TypeAlias = npt.NDArray[np.float64]
 # Axes of a network's grid run towards the head, the back and the left: z, y, x of LPS.
 _WORLD_AXES = (2, 1, 0)
 _SAME_SPACING = 1e-3
+_ALONG = ("oi,ijk->ojk", "oj,ijk->iok", "ok,ijk->ijo")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,12 +109,16 @@ class Lerp:
         high = (low + 1).clamp(max=size - 1)
         return cls(low, high, (inside - low).float())
 
-    def along(self, values: torch.Tensor, dim: int) -> torch.Tensor:
-        """Interpolate float `values` along one axis."""
-        shape = [1] * values.dim()
-        shape[dim] = -1
-        low, high = values.index_select(dim, self.low), values.index_select(dim, self.high)
-        return torch.lerp(low, high, self.weight.view(shape))
+    def along(self, values: torch.Tensor, axis: int) -> torch.Tensor:
+        """Interpolate a float32 (slices, rows, columns) along one axis.
+
+        A product with a matrix that is almost all 0 takes half as long as two selections.
+        """
+        rows = torch.arange(len(self.low), device=values.device)
+        matrix = values.new_zeros((len(rows), values.shape[axis]))
+        matrix.index_put_((rows, self.low), 1 - self.weight, accumulate=True)
+        matrix.index_put_((rows, self.high), self.weight, accumulate=True)
+        return torch.einsum(_ALONG[axis], matrix, values)
 
 
 def positions(count: int, ratio: float) -> torch.Tensor:

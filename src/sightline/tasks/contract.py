@@ -41,7 +41,7 @@ class Task:
     Attributes:
         title: for people.
         loss: of logits (batch, classes + 1, ...), finest level first, and a mask
-            (batch, slices, rows, columns) of int64.
+            (batch, slices, rows, columns) of uint8.
         score: compares two masks on one grid, class by class.
     """
 

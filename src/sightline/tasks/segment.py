@@ -39,8 +39,9 @@ def score(
 
 def _level_loss(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     log_shares = functional.log_softmax(logits.float(), dim=1)
-    # One-hot instead of nll_loss, whose CUDA backward is not deterministic.
-    truth = functional.one_hot(mask, logits.shape[1]).movedim(-1, 1).to(log_shares.dtype)
+    # Compared instead of nll_loss, whose CUDA backward is not deterministic.
+    numbers = torch.arange(logits.shape[1], device=mask.device).view(1, -1, 1, 1, 1)
+    truth = (mask[:, None] == numbers).to(log_shares.dtype)
     entropy = -(log_shares * truth).sum(dim=1).mean()
     shares = log_shares.exp()[:, 1:]
     truth = truth[:, 1:]

@@ -1,6 +1,7 @@
 """From a recipe and a fingerprint to a plan; every value says why it is so."""
 
 import dataclasses
+import math
 
 from sightline.errors import BadRecipe
 from sightline.networks.contract import NETWORKS
@@ -11,6 +12,9 @@ from sightline.values.recipe import Recipe
 
 # About half a second a step on two cores, and 2 GB.
 _PATCH_VOXELS = 64**3
+# So that applying a model to a large volume takes seconds, not minutes.
+_MOST_PATCHES = 32
+_COARSENING = 1.02
 _SMALLEST_EDGE = 4
 _MOST_LEVELS = 6
 _ANISOTROPY = 2.0
@@ -113,8 +117,23 @@ def _spacing(recipe: Recipe, fingerprint: Fingerprint, reasons: dict[str, str]) 
     if recipe.inputs.spacing_mm is not None:
         reasons["spacing_mm"] = "the recipe"
         return recipe.inputs.spacing_mm
+    own = fingerprint.median_spacing_mm
+    extent = [count * length for count, length in zip(fingerprint.median_shape, own, strict=True)]
+    spacing = list(own)
+    # The finest axes give way first, so that voxels tend to cubes.
+    while _voxels(extent, spacing) > _MOST_PATCHES * _PATCH_VOXELS:
+        finest = min(spacing)
+        spacing = [max(length, finest * _COARSENING) for length in spacing]
     reasons["spacing_mm"] = f"median of {fingerprint.examples} volumes"
-    return fingerprint.median_spacing_mm
+    if tuple(spacing) != own:
+        reasons["spacing_mm"] += (
+            f", made coarser until the median volume is {_MOST_PATCHES} patches at most"
+        )
+    return (spacing[0], spacing[1], spacing[2])
+
+
+def _voxels(extent_mm: list[float], spacing_mm: list[float]) -> float:
+    return math.prod(length / step for length, step in zip(extent_mm, spacing_mm, strict=True))
 
 
 def _patch(
@@ -130,7 +149,7 @@ def _patch(
         )
     ]
     patch = list(whole)
-    while patch[0] * patch[1] * patch[2] > _PATCH_VOXELS:
+    while math.prod(patch) > _PATCH_VOXELS:
         # The longest edge in millimetres gives way, so that a patch tends to a cube.
         axis = max(range(3), key=lambda index: patch[index] * spacing[index])
         patch[axis] = max(2 * _SMALLEST_EDGE, int(patch[axis] * 0.95))
