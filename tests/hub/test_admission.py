@@ -11,7 +11,7 @@ from sightline.catalog.hub_tables import ANNOTATION, CERTIFICATE, INSTANCE, SERI
 from sightline.hub.admission import admit, volume_geometry
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import trace
-from tests.hub.conftest import AFFINE, CLASSES, SHAPE, mask_of, study_of, voxels_of
+from tests.hubs import AFFINE, CLASSES, SHAPE, mask_of, study_of, voxels_of
 
 
 def test_voxels_geometry_and_mask_come_back(hub: Hub, fill: Callable[..., None]) -> None:

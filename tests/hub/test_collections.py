@@ -18,7 +18,7 @@ from sightline.hub.collections import (
 )
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import trace
-from tests.hub.conftest import CLASSES, study_of
+from tests.hubs import CLASSES, study_of
 
 ANNOTATED = Criteria(modality="CT", classes=CLASSES)
 

@@ -74,8 +74,8 @@ def _check_gate(hub: Hub, chosen: ModelRecord) -> None:
     reached, subjects = _reached(tested)
     if subjects < gate.min_subjects or reached < gate.at_least:
         raise GateFailed(
-            f"{chosen.label} reached {gate.metric} {reached:.3f} on {subjects} subjects; "
-            f"its gate asks {gate.at_least:.3f} on at least {gate.min_subjects}",
+            f"{chosen.label} reached {gate.metric} {reached:.4f} on {subjects} subjects; "
+            f"its gate asks {gate.at_least:.4f} on at least {gate.min_subjects}",
             hint="Train longer or on more subjects; the gate stands in the recipe.",
         )
 

@@ -11,7 +11,9 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from sightline.formats.seg import SEGMENTATION_STORAGE, write_seg
 from sightline.hub.admission import admit
-from sightline.hub.hub import Hub
+from sightline.hub.collections import version
+from sightline.hub.hub import Hub, new_id
+from sightline.hub.models import add_evaluation, add_model, finish_run, start_run
 from sightline.values.geometry import Geometry
 from sightline.values.identity import (
     HubInstanceUid,
@@ -21,6 +23,8 @@ from sightline.values.identity import (
     SeriesUid,
     SubjectId,
 )
+from sightline.values.model import ModelRecord, RunRecord
+from sightline.values.recipe import Recipe
 from sightline.values.result import ResultIdentity
 from sightline.values.study import Certificate, DeidentifiedInstance, DeidentifiedStudy
 from sightline.values.volume import Segmentation
@@ -122,6 +126,43 @@ def fill(hub: Hub, tmp_path: Path) -> Callable[..., None]:
             admit(hub, study_of(number, tmp_path, manufacturer=manufacturer))
 
     return _fill
+
+
+def recipe_of(name: str, *, at_least: float = 0.5, modality: str = "CT") -> str:
+    """Return a small recipe as YAML."""
+    return Recipe.from_yaml(
+        f"{{name: {name}, title: T, accepts: {{modality: {modality}}}, "
+        f"task: {{classes: [ground_glass, consolidation]}}, "
+        f"gate: {{at_least: {at_least}, min_subjects: 2}}}}"
+    ).to_yaml()
+
+
+def add_trained(
+    hub: Hub, name: str, *, collection: str, dice: float | None = None, subjects: int = 5
+) -> ModelRecord:
+    """Enter a model as a training would, with an evaluation of that Dice; its weights are none."""
+    run_id = new_id("run")
+    recipe = recipe_of(name)
+    record = {"code": {"name": "code", "digest": "0"}, "environment": {"python": "3"}}
+    start_run(
+        hub,
+        RunRecord(
+            lineage_id=run_id,
+            recipe=recipe,
+            collection=collection,
+            state="started",
+            record=record,
+            created_at="2026-01-02T03:04:05+00:00",
+        ),
+    )
+    finish_run(hub, run_id, {"seconds": 1})
+    made = add_model(hub, name, run_id=run_id, weights=run_id.encode(), manifest={"recipe": recipe})
+    if dice is not None:
+        content = {"dice": {"mean": dice}, "subjects": subjects}
+        add_evaluation(
+            hub, made.lineage_id, version(hub, collection), split="test", content=content
+        )
+    return made
 
 
 def _slice(number: int, k: int, manufacturer: str) -> bytes:
