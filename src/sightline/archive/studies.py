@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from sightline import clock
 from sightline.archive.archive import Archive
 from sightline.archive.receiving import hold
+from sightline.archive.search import FoundStudy, Window, search_studies
+from sightline.archive.search_keys import Keys
 from sightline.catalog.archive_tables import (
     ASSOCIATION,
     HOLDING,
@@ -38,6 +40,37 @@ class SeriesFacts:
     description: str
     body_part: str
     instances: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ListedStudy:
+    """One study and how far it is.
+
+    Attributes:
+        complete_because: what its last completeness rested on; empty before the first.
+        door: how the door to the hub answered; empty before it did.
+    """
+
+    study: FoundStudy
+    is_complete: bool
+    complete_because: str
+    door: str
+
+
+def list_studies(archive: Archive) -> list[ListedStudy]:
+    """List every study, newest first."""
+    with archive.database.read() as connection:
+        rows = {row.uid: row for row in connection.execute(sa.select(STUDY))}
+    return [
+        ListedStudy(
+            study=each,
+            is_complete=rows[each.uid].completed_revision == rows[each.uid].revision,
+            complete_because=rows[each.uid].complete_because,
+            door=rows[each.uid].door,
+        )
+        for each in search_studies(archive, Keys(), Window()).found
+        if each.uid in rows  # one that arrived meanwhile is listed the next time
+    ]
 
 
 def complete_quiet_studies(archive: Archive, *, quiet_period_s: float) -> list[StudyUid]:

@@ -35,6 +35,7 @@ _Proposal: TypeAlias = tuple[str, str]
 
 _DESTINATION = re.compile(r"([ -~]{1,16})@(\[[0-9a-fA-F:.]+\]|[^@:\s]+):(\d{1,5})")
 _ASK = "The peer's log says why; ask its administrator to accept what we send."
+_PREFIX = slice(128, 132)
 _MAX_PDU_BYTES = 131072
 _MAX_CONTEXTS = 128
 _CONNECT_TIMEOUT_S = 10.0
@@ -86,6 +87,17 @@ def parse_destination(text: str) -> Destination:
             f"{text!r} names no destination", hint="Write AETITLE@host:port, such as PACS@pacs:104."
         )
     return Destination(ae_title=match[1].strip(), host=match[2].strip("[]"), port=port)
+
+
+def dicom_files(path: Path) -> list[Path]:
+    """List the Part 10 files at `path`, a file or a folder; other files are passed over."""
+    files = sorted(each for each in (path, *path.rglob("*")) if each.is_file())
+    return [each for each in files if _is_part10(each)]
+
+
+def _is_part10(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(_PREFIX.stop)[_PREFIX] == b"DICM"
 
 
 def echo(destination: Destination, *, calling_ae: str) -> float:
