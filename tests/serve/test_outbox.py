@@ -36,7 +36,7 @@ def put_out(archive: Archive, tmp_path: Path) -> Callable[[str], None]:
 
     def _put_out(destination: str) -> None:
         with archive.database.read() as connection:
-            series = connection.exec_driver_sql("SELECT uid FROM series").scalar_one()
+            series = connection.exec_driver_sql("SELECT uid FROM series").scalars().first()
         prediction = start_prediction(
             archive,
             Prediction(
