@@ -26,7 +26,7 @@ def annotate(
     author: Annotated[str, typer.Option(help="Who drew it.")] = "",
     table: Annotated[
         Path | None,
-        typer.Option(help="CSV file: series_uid, mask and, if wanted, classes (a;b), author."),
+        typer.Option(help="CSV file: series_uid, mask and, if wanted, classes, author."),
     ] = None,
 ) -> None:
     """Keep masks as DICOM Segmentations of their studies: one, or those of a --table.

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def read_table(path: Path, *, classes: tuple[str, ...], author: str) -> list[Mas
 
     Args:
         path: the file; masks are looked for from its folder.
-        classes: for rows that name none; in a cell they are joined by semicolons.
+        classes: for rows that name none; in a cell they are joined by commas or semicolons.
         author: for rows that name none.
 
     Raises:
@@ -128,7 +129,7 @@ def read_table(path: Path, *, classes: tuple[str, ...], author: str) -> list[Mas
     masks = []
     for number, row in enumerate(rows, start=2):
         cells = {name: (row.get(name) or "").strip() for name in (*_COLUMNS, "classes", "author")}
-        named = tuple(name.strip() for name in cells["classes"].split(";") if name.strip())
+        named = tuple(name for name in re.split(r"[\s,;]+", cells["classes"]) if name)
         mask = MaskFile(
             series_uid=SeriesUid(cells["series_uid"]),
             path=path.parent / cells["mask"],
