@@ -33,7 +33,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, host: str) -> None:
         self._app = app
-        self._hosts = _LOOPBACK_NAMES | {host} if _is_loopback(host) else None
+        self._hosts = _LOOPBACK_NAMES | {host.lower()} if _is_loopback(host) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -65,7 +65,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _host_of(scope: Scope) -> str:
-    host = Headers(scope=scope).get("host", "")
+    host = Headers(scope=scope).get("host", "").lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]

@@ -2,9 +2,9 @@
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse
 
 from sightline import clock
@@ -22,7 +22,7 @@ from sightline.web.lineage_picture import draw_lineage, kinds_of
 from sightline.web.site import Site
 
 _DAY_S = 86400.0
-Days = Literal[1, 7, 30, 36500]
+Days = Annotated[int, Query(ge=1, le=36500)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

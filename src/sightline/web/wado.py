@@ -111,6 +111,7 @@ def _add_pictures(router: APIRouter, retrieval: Retrieval, renderer: Renderer) -
     @router.get(_INSTANCE + "/thumbnail")
     @router.get(_INSTANCE + "/frames/{numbers}/rendered")
     @router.get(_INSTANCE + "/frames/{numbers}/thumbnail")
+    @router.get(_SERIES + "/rendered")
     @router.get(_SERIES + "/thumbnail")
     def rendered(request: Request) -> Response:
         instance = retrieval.find_one(request.path_params)

@@ -1,0 +1,227 @@
+"""What a person sees, in a real Chromium; the pictures lie in `.artifacts/`."""
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+
+from sightline.archive.receiving import keep
+from sightline.values.arrival import Source
+from sightline.web.viewer import has_viewer
+from tests.instances import ROOT, part10_of, slice_of
+from tests.web.stage import Served, Stage, finding_of
+
+ARTIFACTS = Path(__file__).parents[2] / ".artifacts"
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+VIEWER_TIMEOUT_MS = 60_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Watched:
+    """A page, what its console said was wrong, and where it asked besides us."""
+
+    page: Page
+    errors: list[str]
+    requests: list[str]
+
+    def open(self, url: str) -> None:
+        self.page.goto(url, wait_until="load")
+
+    def picture(self, name: str) -> Path:
+        ARTIFACTS.mkdir(exist_ok=True)
+        path = ARTIFACTS / f"{name}.png"
+        self.page.screenshot(path=path)
+        return path
+
+    def outside(self, url: str) -> list[str]:
+        return [each for each in self.requests if not each.startswith((url, "blob:", "data:"))]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium (Debian chromium) is not installed")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=list(QUIET))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def watched(browser: Browser) -> Iterator[Watched]:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    made = Watched(page, [], [])
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            made.errors.append(message.text)
+
+    def on_request(request: Request) -> None:
+        made.requests.append(request.url)
+
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: made.errors.append(str(error)))
+    page.on("request", on_request)
+    yield made
+    page.close()
+
+
+def test_the_road_from_the_worklist_to_the_trace(served: Served, watched: Watched) -> None:
+    page = watched.page
+    watched.open(f"{served.url}/")
+    expect(page).to_have_title("(1 urgent) Worklist · Sightline")
+    first = page.locator("tbody tr").first
+    expect(first.locator(".badge")).to_have_text("urgent")
+    red, green, _ = background_of(first.locator(".badge").evaluate(STYLE))
+    assert red > 2 * green - 60
+    watched.picture("worklist")
+    # A click anywhere in the row opens the study.
+    first.click(position={"x": 300, "y": 20})
+    expect(page.locator("h1")).to_have_text("Emberbrook, Caspian")
+    picture = page.locator(".result img")
+    assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
+    watched.picture("study")
+    page.get_by_role("link", name="Trace").click()
+    expect(page.locator("svg .box.subject").first).to_be_visible()
+    expect(page.get_by_text("12 subjects in covid@3")).to_be_visible()
+    watched.picture("trace")
+    page.locator("svg a", has_text="12 subjects").click()
+    expect(page.locator("#subject details").first).to_be_in_viewport()
+    page.get_by_role("link", name="Models").click()
+    expect(page.locator("h2")).to_contain_text("covid-chest@1")
+    watched.picture("models")
+    assert watched.errors == []
+    assert watched.outside(served.url) == []
+
+
+STYLE = "element => getComputedStyle(element).backgroundColor"
+
+
+def background_of(style: str) -> list[int]:
+    return [int(part) for part in style.removeprefix("rgb(").removesuffix(")").split(",")]
+
+
+def test_the_worklist_keeps_itself_current(stage: Stage, empty_url: str, watched: Watched) -> None:
+    page = watched.page
+    watched.open(f"{empty_url}/")
+    expect(page.get_by_text("No studies yet")).to_be_visible()
+    watched.picture("empty")
+    written = stage.receive(6, slices=4)
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator(".state")).to_have_text("receiving")
+    stage.complete()
+    expect(page.locator(".state")).to_have_text("complete")
+    stage.teach()
+    stage.predict(6, written, finding_of(2, "consolidation 42.1 ml"))
+    expect(page.locator(".badge")).to_have_text("urgent")
+    expect(page).to_have_title("(1 urgent) Worklist · Sightline")
+    page.locator("tbody a").first.focus()
+    stage.receive(7, slices=2)
+    expect(page.locator("tbody tr")).to_have_count(2)
+    assert page.evaluate("document.activeElement.className") == "row-link"
+    assert watched.errors == []
+
+
+def test_typing_filters_at_once_and_survives_the_refresh(served: Served, watched: Watched) -> None:
+    page = watched.page
+    watched.open(f"{served.url}/")
+    page.keyboard.press("/")
+    page.keyboard.type("emberbrook")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    page.wait_for_timeout(2500)
+    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.locator("#q")).to_be_focused()
+    assert page.url.endswith("/?q=emberbrook&days=7")
+    assert watched.errors == []
+
+
+def test_a_lost_connection_is_shown(served: Served, watched: Watched) -> None:
+    page = watched.page
+    watched.open(f"{served.url}/")
+    expect(page.locator("#stale")).to_be_hidden()
+    page.context.set_offline(offline=True)
+    expect(page.locator("#stale")).to_be_visible()
+    page.context.set_offline(offline=False)
+    expect(page.locator("#stale")).to_be_hidden()
+
+
+HOSTILE = (
+    "<script>window.hacked=1</script>",
+    "<img src=x onerror='window.hacked=2'>",
+    '"><svg onload="window.hacked=3">',
+    "' onmouseover='window.hacked=4' x='",
+    "{{7*7}}<b onclick=window.hacked=5>",
+    "javascript:window.hacked=6",
+)
+
+
+def test_stored_html_never_runs(stage: Stage, empty_url: str, watched: Watched) -> None:
+    stage.teach()
+    for number, hostile in enumerate(HOSTILE):
+        image = slice_of(
+            1,
+            PatientName=hostile[:60],
+            PatientID=hostile[:60],
+            AccessionNumber=hostile[:15],
+            StudyDescription=hostile[:60],
+            SeriesDescription=hostile[:60],
+            Manufacturer=hostile[:60],
+            StudyInstanceUID=f"{ROOT}.{number}",
+            SeriesInstanceUID=f"{ROOT}.{number}.1",
+            SOPInstanceUID=f"{ROOT}.{number}.1.1",
+        )
+        keep(stage.archive, part10_of(image), Source(name="test"))
+    written = stage.receive(8, slices=4)
+    stage.predict(8, written, finding_of(2, HOSTILE[0]))
+    pages = ["/", f"/studies/{written.study_uid}", f"/?q={HOSTILE[1]}", f"/trace/{HOSTILE[2]}"]
+    pages += [f"/studies/{ROOT}.{number}" for number in range(len(HOSTILE))]
+    for path in pages:
+        watched.open(f"{empty_url}{path}")
+        watched.page.mouse.move(400, 300)
+        watched.page.wait_for_timeout(50)
+        assert watched.page.evaluate("window.hacked") is None, path
+        assert watched.page.locator("main script, main [onerror], main [onload]").count() == 0
+    watched.open(f"{empty_url}/")
+    watched.page.wait_for_timeout(2500)
+    assert watched.page.evaluate("window.hacked") is None
+    assert watched.page.get_by_text(HOSTILE[0]).count() > 0
+    assert watched.outside(empty_url) == []
+
+
+@pytest.mark.skipif(
+    not has_viewer(), reason="the OHIF viewer was not fetched: python3 tools/fetch_ohif.py"
+)
+def test_the_viewer_shows_the_segmentation(served: Served, watched: Watched) -> None:
+    page = watched.page
+    watched.open(f"{served.url}/studies/{served.urgent.study_uid}")
+    page.get_by_role("link", name="Open in viewer").click()
+    mark = page.get_by_role("link", name="Sightline Research use only")
+    expect(mark).to_be_visible(timeout=VIEWER_TIMEOUT_MS)
+    expect(page.get_by_text("ground_glass")).to_be_visible(timeout=VIEWER_TIMEOUT_MS)
+    expect(page.get_by_text("consolidation", exact=True)).to_be_visible()
+    page.wait_for_function("crossOriginIsolated")
+    page.wait_for_timeout(1500)
+    pixels = np.asarray(Image.open(watched.picture("viewer")).convert("RGB"), dtype=int)
+    image = pixels[60:860, 320:1140]
+    red, green, blue = image[..., 0], image[..., 1], image[..., 2]
+    # The first class is drawn in orange, over a grey image.
+    orange = (red > 180) & (green > 100) & (green < 200) & (blue < 110)
+    grey = (abs(red - green) < 8) & (abs(green - blue) < 8) & (red > 40)
+    assert orange.sum() > 100
+    assert grey.mean() > 0.3
+    assert watched.errors == []
+    assert watched.outside(served.url) == []
