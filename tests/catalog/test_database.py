@@ -1,0 +1,158 @@
+"""The catalog's schema, its migrations and its transactions, on real SQLite."""
+
+import importlib.resources
+import re
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from sightline.catalog import archive_tables, hub_tables
+from sightline.catalog.database import HEADS, Database, Schema, insert_new, sqlite_url
+from sightline.errors import BadSettings
+
+METADATA = {"archive": archive_tables.METADATA, "hub": hub_tables.METADATA}
+SCHEMAS: tuple[Schema, ...] = ("archive", "hub")
+ROW = {"patient_id": "1", "issuer": "", "name": "", "birth_date": "", "sex": ""}
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return Database.open(sqlite_url(tmp_path / "catalog.db"), "archive")
+
+
+def patients(database: Database) -> int:
+    with database.read() as connection:
+        query = sa.select(sa.func.count()).select_from(archive_tables.PATIENT)
+        return connection.execute(query).scalar_one()
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_the_migrations_make_the_tables(tmp_path: Path, schema: Schema) -> None:
+    opened = Database.open(sqlite_url(tmp_path / "catalog.db"), schema)
+    with opened.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        differences = compare_metadata(context, METADATA[schema])
+        head = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    opened.close()
+    assert differences == []
+    assert head == HEADS[schema]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_heads_are_the_newest_migration_files(schema: Schema) -> None:
+    folder = importlib.resources.files("sightline.catalog") / "migrations" / schema / "versions"
+    numbers = [
+        match[1]
+        for each in folder.iterdir()
+        if (match := re.fullmatch(r"(\d{4})_\w+\.py", each.name))
+    ]
+    assert HEADS[schema] == max(numbers)
+    assert sorted(numbers) == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+
+
+def test_a_newer_catalog_is_refused(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "catalog.db")
+    opened = Database.open(url, "archive")
+    with opened.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    opened.close()
+    with pytest.raises(BadSettings, match="version 9999; this Sightline knows") as refusal:
+        Database.open(url, "archive")
+    assert "Upgrade Sightline" in refusal.value.hint
+
+
+def test_a_catalog_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="the archive catalog cannot be opened"):
+        Database.open(sqlite_url(tmp_path / "missing" / "catalog.db"), "archive")
+
+
+def test_what_was_written_is_there_when_opened_again(tmp_path: Path, database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(archive_tables.PATIENT.insert().values(**ROW))
+    database.close()
+    again = Database.open(sqlite_url(tmp_path / "catalog.db"), "archive")
+    assert patients(again) == 1
+    again.close()
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    def fail() -> None:
+        with database.write() as connection:
+            connection.execute(archive_tables.PATIENT.insert().values(**ROW))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert patients(database) == 0
+    with database.write() as connection:  # and the next one has its turn
+        connection.execute(archive_tables.PATIENT.insert().values(**ROW))
+    assert patients(database) == 1
+
+
+def test_a_reader_sees_one_state(database: Database) -> None:
+    query = sa.select(sa.func.count()).select_from(archive_tables.PATIENT)
+    with database.read() as connection:
+        before = connection.execute(query).scalar_one()
+        with database.write() as other:
+            other.execute(archive_tables.PATIENT.insert().values(**ROW))
+        assert connection.execute(query).scalar_one() == before == 0
+    assert patients(database) == 1
+
+
+def test_insert_new_tells_whether_it_did(database: Database) -> None:
+    with database.write() as connection:
+        assert insert_new(connection, archive_tables.PATIENT, ROW)
+        assert not insert_new(connection, archive_tables.PATIENT, ROW | {"name": "other"})
+    assert patients(database) == 1
+
+
+def test_references_are_enforced(database: Database) -> None:
+    series = {
+        "uid": "1.2",
+        "study_uid": "not there",
+        "modality": "CT",
+        "number": 1,
+        "description": "",
+        "body_part": "",
+        "manufacturer": "",
+        "manufacturer_model": "",
+    }
+    with pytest.raises(sa.exc.IntegrityError), database.write() as connection:
+        connection.execute(archive_tables.SERIES.insert().values(**series))
+
+
+def test_many_threads_and_processes_write_in_turn(tmp_path: Path, database: Database) -> None:
+    other = Database.open(sqlite_url(tmp_path / "catalog.db"), "archive")
+
+    def write(opened: Database, start: int) -> None:
+        for number in range(start, start + 20):
+            with opened.write() as connection:
+                row = ROW | {"patient_id": str(number)}
+                connection.execute(archive_tables.PATIENT.insert().values(**row))
+
+    threads = [
+        threading.Thread(target=write, args=((database, other)[each % 2], each * 100))
+        for each in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    other.close()
+    assert patients(database) == 160
+
+
+def test_a_full_disk_is_an_os_error_and_leaves_nothing(database: Database) -> None:
+    def write() -> None:
+        with database.write() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1")  # SQLite's way to be full
+            row = ROW | {"name": "x" * 1_000_000}
+            connection.execute(archive_tables.PATIENT.insert().values(**row))
+
+    with pytest.raises(OSError, match="cannot be written: database or disk is full"):
+        write()
+    assert patients(database) == 0
