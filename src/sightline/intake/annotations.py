@@ -78,7 +78,7 @@ def annotate(archive: Archive, mask: MaskFile) -> Arrival:
     arrival = keep(
         archive, write_seg(segmentation, images, identity=identity, is_manual=True), _SOURCE
     )
-    _log.info("annotated", series=mask.series_uid, instance=arrival.uid, outcome=arrival.outcome)
+    _log.debug("annotated", series=mask.series_uid, instance=arrival.uid, outcome=arrival.outcome)
     return arrival
 
 

@@ -20,6 +20,7 @@ from sightline.formats.dicom_file import (
     IMPLEMENTATION_VERSION_NAME,
     read_header,
 )
+from sightline.peers.checkpoint import Checkpoint
 from sightline.peers.sockets import CallingEntity, CallingSocket
 
 _VERIFICATION = "1.2.840.10008.1.1"
@@ -216,6 +217,7 @@ def _associated(
         raise _unreachable(destination) from error
     if not association.is_established:
         raise _not_established(destination, association)
+    association._reactor_checkpoint = Checkpoint()  # noqa: SLF001 - the reason stands there
     try:
         yield association
         association.release()
