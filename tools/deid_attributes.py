@@ -96,7 +96,6 @@ NEVER = {
     "LongCodeValue",
     "LongitudinalTemporalInformationModified",
     "MACParametersSequence",
-    "MappingResource",
     "MappingResourceName",
     "MappingResourceUID",
     "MedicalAlerts",

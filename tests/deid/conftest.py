@@ -65,14 +65,19 @@ class Named(Protocol):
 def instance_of(
     folder: Path, content: bytes, names: Named, lineage_id: str | None = None
 ) -> IdentifiedInstance:
-    digest = hashlib.sha256(content).hexdigest()
-    path = folder / digest
+    """Keep an instance in `folder`."""
+    path = folder / hashlib.sha256(content).hexdigest()
     path.write_bytes(content)
+    return instance_at(path, names, lineage_id)
+
+
+def instance_at(path: Path, names: Named, lineage_id: str | None = None) -> IdentifiedInstance:
+    """Describe an instance where it lies."""
     return IdentifiedInstance(
         uid=InstanceUid(names.instance_uid),
         series_uid=SeriesUid(names.series_uid),
         sop_class_uid=names.sop_class_uid,
-        digest=Digest(digest),
+        digest=Digest(hashlib.sha256(path.read_bytes()).hexdigest()),
         path=path,
         lineage_id=LineageId(lineage_id) if lineage_id else None,
     )

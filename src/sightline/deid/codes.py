@@ -1,7 +1,7 @@
 """Coded concepts: a code leaves when a known scheme has such codes, a meaning when it is known.
 
-Code meanings are not in Table E.1-1, and people type into them. The meaning that the standard
-itself gives (PS3.16) takes the place of whatever stood there.
+Code meanings are not in Table E.1-1, and people type into them. One with a word that is on no list
+gives way to the meaning of the standard itself (PS3.16), or to the code.
 """
 
 import functools
@@ -79,13 +79,8 @@ def _cleaned(code: _Coded, context: Context) -> _Coded:
     if not _is_code(code, context):
         return _OTHER
     version = code.version if _VERSION.fullmatch(code.version) else ""
-    known = _known_meanings().get((code.scheme, code.value))
-    if known is not None:
-        meaning = known
-    elif is_clean(code.meaning, context):
-        meaning = code.meaning
-    else:
-        meaning = code.value
+    known = _known_meanings().get((code.scheme, code.value), code.value)
+    meaning = code.meaning if code.meaning and is_clean(code.meaning, context) else known
     return _Coded(code.value, code.scheme, version, meaning)
 
 
@@ -134,12 +129,14 @@ def _units() -> frozenset[str]:
 
 @functools.cache
 def _known_meanings() -> dict[tuple[str, str], str]:
-    return {
-        (concept.scheme_designator, concept.value): concept.meaning
-        for scheme in codes.schemes()
-        for concept in getattr(codes, scheme).concepts.values()
-        if concept.meaning.isascii()
-    }
+    """Return the meaning that PS3.16 gives a code; the shortest where it gives several."""
+    found: dict[tuple[str, str], str] = {}
+    for scheme in codes.schemes():
+        for concept in getattr(codes, scheme).concepts.values():
+            key = (concept.scheme_designator, concept.value)
+            if concept.meaning.isascii():
+                found[key] = min(found.get(key, concept.meaning), concept.meaning, key=len)
+    return found
 
 
 def _text(element: Element | None) -> str:

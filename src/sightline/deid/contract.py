@@ -55,6 +55,7 @@ RULES: Registry[Rule] = Registry(
         {
             "attributes",
             "codes",
+            "codestreams",
             "contract",
             "dataset",
             "door",

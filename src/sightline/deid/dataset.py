@@ -154,7 +154,7 @@ class _Reader:
             if tag in PIXEL_TAGS or vr in {"OB", "OW"}:
                 following = self._end_of_fragments(start, end)
                 value = self._view[start:following]
-                return tag, Element("OB", value, is_encapsulated=True), following
+                return tag, Element(vr or "OB", value, is_encapsulated=True), following
             # PS3.5 6.2.2: a UN of undefined length holds an implicit VR sequence.
             is_implicit = is_implicit or vr == "UN"
             items, following = self._items(start, None, is_implicit=is_implicit, depth=depth)
@@ -271,6 +271,7 @@ def _encode_items(items: tuple[Dataset, ...], encoding: Encoding) -> list[bytes 
 
 def _encode_header(tag: int, vr: str, *, length: int, encoding: Encoding) -> bytes:
     order, group, number = encoding.order, tag >> 16, tag & 0xFFFF
+    vr = vr or "UN"
     if encoding.is_implicit:
         return struct.pack(order + "HHL", group, number, length)
     if vr in _LONG_VRS:

@@ -34,7 +34,17 @@ _log = log.get("deid")
 _CHARACTER_SET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
 _SERIES, _REFERENCED_SERIES = 0x0020000E, 0x00081115
 _SEGMENTS, _SEGMENT_LABEL = 0x00620002, 0x00620005
-_NAME_TAGS = (0x00080090, 0x00081048, 0x00081050, 0x00081060, 0x00081070, 0x00100010, 0x00101001)
+_NAME_TAGS = (
+    0x00080090,  # Referring Physician's Name
+    0x00081048,  # Physician(s) of Record
+    0x00081050,  # Performing Physician's Name
+    0x00081060,  # Name of Physician(s) Reading Study
+    0x00081070,  # Operators' Name
+    0x00100010,  # Patient's Name
+    0x00101001,  # Other Patient Names
+    0x00321032,  # Requesting Physician
+    0x00700084,  # Content Creator's Name
+)
 _SHORTEST_NAME = 3
 _SEGMENTATION, _SECONDARY_CAPTURE = "segmentation", "secondary-capture-image"
 

@@ -1,13 +1,17 @@
 """What the door holds back, and why: each reason has a code and a sentence without patient data.
 
-Pixels are never looked at here. Kinds of images that usually carry text, and signs that an image
-was saved from a screen, are enough to hold it.
+Kinds of images that usually carry text, and signs that an image was saved from a screen, are enough
+to hold it. Text is not read in pixels; only the plainest sign of drawing in them is looked for, and
+only where they are not compressed.
 """
 
 import re
 import struct
 
+import numpy as np
+
 from sightline.deid.attributes import StorageClass, storage_classes
+from sightline.deid.codestreams import holds_text
 from sightline.deid.dataset import PIXEL_TAGS, Element, ParsedFile
 
 REASONS = {
@@ -15,6 +19,7 @@ REASONS = {
     "burned_in_text_likely": "Pictures of this kind usually hold the patient's name in the pixels.",
     "colour_picture": "Scanners make no colour pictures of this kind; it may be a screen capture.",
     "damaged": "The stored file no longer matches its digest.",
+    "drawn_in_pixels": "One value lies far beyond all others, as where text was drawn in.",
     "embedded_document": "A whole document is embedded, which no rule can clean.",
     "identity_mismatch": "The file is another instance than the catalog says.",
     "no_patient_id": "Without a patient ID the patient cannot be told from others.",
@@ -22,6 +27,7 @@ REASONS = {
     "pixel_data_length": "There is more pixel data than the image has pixels.",
     "private_content": "The content is known to its vendor only.",
     "screen_capture": "The object says that it was saved from a screen.",
+    "text_in_stream": "The compressed pixels carry a comment that no known encoder writes.",
     "unknown_segment_name": "A class name has a word that is on no list; add it to the vault's "
     "words.txt if it names nobody.",
     "unknown_sop_class": "No rule is known for objects of this kind.",
@@ -43,6 +49,10 @@ _SCREEN_WORDS = re.compile(
     r"|POSDISP|STATISTICS|\bSC\b"
 )
 _UNSIGNED_SHORT = 2
+_PIXEL_DATA, _SIGN = 0x7FE00010, 0x00280103
+_PLAIN_BITS = 16
+# A word has hundreds of pixels; an image of fewer values than this is drawn as a whole.
+_FEWEST_DRAWN, _LEAST_SPREAD = 32, 64
 
 
 def reason_to_hold(parsed: ParsedFile, storage_class: StorageClass | None) -> str:
@@ -62,16 +72,17 @@ def storage_class_of(sop_class_uid: str) -> StorageClass | None:
 
 
 def _reason_in_image(image: "_Image", iod: str) -> str:
-    if image.text(_BURNED_IN).upper() not in {"", "NO"}:
-        return "burned_in_text_declared"
-    if image.was_saved_from_screen():
-        return "screen_capture"
-    is_grey = image.text(_PHOTOMETRIC) in _GREY and image.number(_SAMPLES, 1) == 1
-    if not is_grey and iod not in _IODS_OF_MASKS:
-        return "colour_picture"
-    if image.hides_overlay():
-        return "overlay_in_pixels"
-    return "pixel_data_length" if image.has_surplus() else ""
+    is_mask = iod in _IODS_OF_MASKS
+    signs = (
+        ("burned_in_text_declared", image.text(_BURNED_IN).upper() not in {"", "NO"}),
+        ("screen_capture", image.was_saved_from_screen()),
+        ("colour_picture", not is_mask and not image.is_grey()),
+        ("overlay_in_pixels", image.hides_overlay()),
+        ("pixel_data_length", image.has_surplus()),
+        ("text_in_stream", image.has_text_in_stream()),
+        ("drawn_in_pixels", image.is_drawn_in()),
+    )
+    return next((reason for reason, is_there in signs if is_there), "")
 
 
 class _Image:
@@ -87,6 +98,13 @@ class _Image:
 
     def number(self, tag: int, default: int) -> int:
         return self._short(self._elements.get(tag), default)
+
+    def is_grey(self) -> bool:
+        return self.text(_PHOTOMETRIC) in _GREY and self.number(_SAMPLES, 1) == 1
+
+    def has_text_in_stream(self) -> bool:
+        pixels = self._elements.get(_PIXEL_DATA)
+        return pixels is not None and pixels.is_encapsulated and holds_text(pixels.value)
 
     def was_saved_from_screen(self) -> bool:
         if any(self.text(tag) for tag in _SIGNS_OF_CAPTURE):
@@ -109,6 +127,23 @@ class _Image:
             for tag in PIXEL_TAGS & self._elements.keys()
             if not self._elements[tag].is_encapsulated
         )
+
+    def is_drawn_in(self) -> bool:
+        """Tell whether the highest value stands alone, far above all others, in many pixels."""
+        pixels = self._elements.get(_PIXEL_DATA)
+        is_plain = pixels is not None and not pixels.is_encapsulated
+        if pixels is None or not is_plain or self.number(_BITS_ALLOCATED, 16) != _PLAIN_BITS:
+            return False
+        kind = "i2" if self.number(_SIGN, 0) else "u2"
+        values = np.frombuffer(pixels.value, dtype=self._order + kind)
+        if not values.size:
+            return False
+        top = int(values.max())
+        others = values[values < top]
+        if values.size - others.size < _FEWEST_DRAWN or not others.size:
+            return False
+        spread = int(others.max()) - int(others.min())
+        return spread >= _LEAST_SPREAD and top - int(others.max()) > 2 * spread
 
     def _expected_bytes(self) -> int:
         samples = self.number(_ROWS, 0) * self.number(_COLUMNS, 0) * self.number(_SAMPLES, 1)

@@ -1,14 +1,13 @@
 """Names of equipment, software, kernels and sequences: kept where every word is a known one.
 
-They tell scanners apart and name nobody. Serial numbers and station names are other attributes,
-which do not leave.
+They tell scanners apart. Serial numbers and station names are other attributes, which do not leave.
 """
 
 import re
 
 from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
-from sightline.deid.vocabulary import Words, is_made_of, technical_words
+from sightline.deid.vocabulary import is_made_of, names_somebody, technical_words
 
 _MODEL = re.compile(r"[A-Za-z]{1,2}[0-9]{1,4}[A-Za-z]{0,2}[0-9]{0,2}|[0-9]{1,4}[A-Za-z]{1,2}")
 # Such as the end of `*epfid2d1_64`: dimensions, echoes, matrix.
@@ -19,15 +18,16 @@ _TOKENS = re.compile(r"[A-Za-z0-9]+")
 def clean(value: bytes, attribute: Attribute, context: Context) -> bytes | None:  # noqa: ARG001 - a rule
     """Return the names that are known; one that is not becomes empty among several."""
     names = value.decode("latin-1").strip("\0 ").split("\\")
-    kept = [name if _is_known(name.strip(), context.site_words) else "" for name in names]
+    kept = [name if _is_known(name.strip(" "), context) else "" for name in names]
     return "\\".join(kept).encode("ascii") if any(kept) or not any(names) else None
 
 
-def _is_known(name: str, site_words: Words) -> bool:
+def _is_known(name: str, context: Context) -> bool:
     """Tell whether a name holds words of the list and model numbers such as `B30f` or `VE11C`."""
     name = _DIMENSIONS.sub(" ", name)
     plain = _TOKENS.sub(lambda token: "" if _MODEL.fullmatch(token[0]) else token[0], name)
-    return is_made_of(plain, technical_words(site_words))
+    words = technical_words(context.site_words)
+    return is_made_of(plain, words) and not names_somebody(name, context.names)
 
 
 PLUGIN = Rule(action="device_kept", clean=clean)

@@ -20,7 +20,7 @@ def clean(value: bytes, attribute: Attribute, context: Context) -> bytes | None:
     terms = value.decode("latin-1").strip("\0 ").split("\\")
     if attribute.most == 1 and len(terms) > 1:
         return None
-    known = [is_known_term(term.strip(), context.site_words) for term in terms]
+    known = [is_known_term(term.strip(" "), context.site_words) for term in terms]
     if all(known):
         return "\\".join(terms).encode("ascii")
     if len(terms) == 1:

@@ -56,9 +56,9 @@ def words_of(text: str) -> list[str]:
 def is_made_of(text: str, words: Words) -> bool:
     """Tell whether a text holds nothing but words of the list and small harmless numbers.
 
-    Single letters and reconstruction kernels such as `B30f` pass. A number has at most three digits before the point; two numbers with no
-    word between them, which may be a date or a telephone number, do not pass unless each is one
-    digit. What is not ASCII does not pass.
+    Single letters and reconstruction kernels such as `B30f` pass. A number has at most three
+    digits before the point; two numbers with no word between them, which may be a date or a
+    telephone number, do not pass unless each is one digit. What is not ASCII does not pass.
     """
     if len(text) > _MAX_TEXT or not _ALLOWED_CHARACTERS.fullmatch(text):
         return False

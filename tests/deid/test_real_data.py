@@ -1,0 +1,95 @@
+"""Real files: each passes whole or is held for a named reason."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.uid import CTImageStorage
+
+from sightline.deid.door import pass_door
+from sightline.deid.quarantine import REASONS
+from sightline.deid.vault import Vault
+from sightline.errors import BadFile
+from sightline.formats.dicom_file import read_header
+from sightline.formats.dicom_image import read_volume
+from tests.deid.studies import (
+    assert_uids_are_mapped,
+    content_of,
+    dicom_files,
+    general,
+    pass_files,
+    study_in,
+    study_of_dataset,
+    write,
+)
+from tests.verification import dicom_errors
+
+
+def test_every_real_file_passes_or_is_held_for_a_named_reason(
+    test_data: Path, vault: Vault
+) -> None:
+    outcomes: Counter[str] = Counter()
+    for path in dicom_files(test_data):
+        study = study_in([path])
+        passage = pass_door(study, vault)
+        outcomes.update(each.reason for each in passage.held)
+        if passage.study is not None:
+            outcomes["passed"] += 1
+            assert_uids_are_mapped(path, passage.study.instances[0].content, vault)
+    assert outcomes["passed"] >= 400
+    assert set(outcomes) - {"passed"} <= set(REASONS)
+    assert outcomes["unreadable"] == 0
+
+
+def test_real_volumes_are_the_same_on_both_sides(
+    test_data: Path, tmp_path: Path, vault: Vault
+) -> None:
+    root = test_data / "dicom" / "dicom2nifti"
+    folders = sorted({path.parent for path in dicom_files(root)})
+    count = 0
+    for number, folder in enumerate(folders):
+        try:
+            before = read_volume(files := sorted(dicom_files(folder, deep=False)))
+        except (BadFile, OSError):
+            continue
+        passed = pass_files(files, vault)
+        after = read_volume(write(passed, tmp_path / str(number)))
+        assert after.geometry.is_same_grid(before.geometry, tolerance_mm=0)
+        assert np.array_equal(after.voxels, before.voxels)
+        assert (after.slope, after.intercept) == (before.slope, before.intercept)
+        count += 1
+    assert count >= 10
+
+
+def test_checker_finds_no_new_error_in_real_files(test_data: Path, vault: Vault) -> None:
+    kinds: dict[tuple[str, str], Path] = {}
+    for path in dicom_files(test_data / "dicom"):
+        header = read_header(path.read_bytes())
+        kinds.setdefault((header.sop_class_uid, header.manufacturer), path)
+    checked = 0
+    for path in kinds.values():
+        passage = pass_door(study_in([path]), vault)
+        if passage.study is not None:
+            checked += 1
+            before, after = path.read_bytes(), passage.study.instances[0].content
+            assert general(dicom_errors(after)) <= general(dicom_errors(before)), path
+    assert checked >= 20
+
+
+def test_seeded_identities_are_gone_or_held(test_data: Path, tmp_path: Path, vault: Vault) -> None:
+    files = list(dicom_files(test_data / "identified"))
+    assert len(files) == 2
+    for path in files:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        passage = pass_door(study_in([path]), vault)
+        # Both hold the name in their pixels too.
+        assert passage.study is None
+        # Their tags, in an image with other pixels, leave without it.
+        dataset.SOPClassUID = CTImageStorage
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+        patient = study_in([path]).patient
+        passed = content_of(pass_door(study_of_dataset(tmp_path, dataset, patient), vault))
+        for name in ("PatientName", "PatientID", "PatientBirthDate", "ReferringPhysicianName"):
+            for part in str(dataset.get(name, "")).replace("^", " ").split():
+                assert part.encode() not in passed, name
