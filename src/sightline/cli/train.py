@@ -65,7 +65,7 @@ def _train(sessions: Any, hub: Hub, session: Any, *, settings: Settings) -> Any:
         return sessions.train(hub, session, threads=settings.threads, on_progress=show)
 
 
-_PLAIN_EVERY = 100
+_PLAIN_EVERY = 25
 
 
 def _line(state: Any) -> str:  # noqa: ANN401 - loaded with the extra
