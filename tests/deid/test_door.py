@@ -358,3 +358,20 @@ def test_random_datasets_neither_crash_nor_leak(
     passage = pass_door(hostile_study(folder, content, hostile.CT), Vault(KEY))
     for instance in passage.study.instances if passage.study else ():
         assert hostile.survivors(instance.content) == []
+
+
+@settings(deadline=None, max_examples=150, derandomize=True)
+@given(data=st.data())
+def test_mutated_files_neither_crash_nor_leak(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    canaries = hostile.Canaries()
+    tree = hostile.base() | hostile.concepts(canaries) | hostile.private_block(canaries)
+    tree[0x0040A730] = ("SQ", hostile.content_items(canaries))
+    content = bytearray(hostile.part10(tree, hostile.EXPLICIT, canaries))
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(132, len(content) - 1))] = data.draw(st.integers(0, 255))
+    study = hostile_study(tmp_path_factory.getbasetemp(), bytes(content), hostile.CT)
+    passage = pass_door(study, Vault(KEY))
+    for instance in passage.study.instances if passage.study else ():
+        assert hostile.survivors(instance.content) == []

@@ -95,7 +95,7 @@ def pass_door(study: IdentifiedStudy, vault: Vault) -> Passage:
             held.append(_holding(study, instance, outcome))
         else:
             passed.append(outcome)
-    _log.info("study_at_door", passed=len(passed), held=len(held))
+    _log.info("study_at_door", study=vault.uid(study.uid), passed=len(passed), held=len(held))
     released = door.study(passed, held) if passed else None
     return Passage(study=released, held=tuple(held))
 

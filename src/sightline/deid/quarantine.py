@@ -135,7 +135,8 @@ class _Image:
         if pixels is None or not is_plain or self.number(_BITS_ALLOCATED, 16) != _PLAIN_BITS:
             return False
         kind = "i2" if self.number(_SIGN, 0) else "u2"
-        values = np.frombuffer(pixels.value, dtype=self._order + kind)
+        whole = len(pixels.value) // 2 * 2
+        values = np.frombuffer(pixels.value[:whole], dtype=self._order + kind)
         if not values.size:
             return False
         top = int(values.max())

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from sightline import log
+from sightline.deid.vocabulary import words_of
 from sightline.errors import BadSettings
 from sightline.settings import Settings
 from sightline.store.durable import make_folder, sync_folder, write_durably
@@ -203,4 +204,4 @@ def _damaged() -> BadSettings:
 def _read_words(path: Path) -> frozenset[str]:
     if not path.exists():
         return frozenset()
-    return frozenset(path.read_text(encoding="utf-8").lower().split())
+    return frozenset(words_of(path.read_text(encoding="utf-8")))

@@ -1,0 +1,86 @@
+"""A folder through the door: whole files under names of the hub, and nothing of the source."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from sightline.deid.folder import CERTIFICATE_FILE, deidentify_folder
+from sightline.deid.vault import Vault
+from sightline.errors import Refused
+from sightline.formats.dicom_file import read_header
+from sightline.phantoms.people import visit
+from sightline.phantoms.series import write_series
+from tests.deid.studies import volume
+from tests.instances import part10_of, slice_of
+
+
+def source(folder: Path) -> Path:
+    for seed, number in ((1, 0), (1, 1), (2, 0)):
+        name = f"HOSPITAL-{seed}-{number}"
+        write_series(volume(), folder / name, visit=visit(seed, number=number))
+    copy = folder / "HOSPITAL-1-0" / "copy.dcm"
+    first = min((folder / "HOSPITAL-1-0").iterdir())
+    copy.write_bytes(first.read_bytes())
+    held = slice_of(1, ConversionType="WSD", PatientID="X1")
+    (folder / "held.dcm").write_bytes(part10_of(held))
+    (folder / "notes.txt").write_text("Amberbrook Odalind came on Monday")
+    return folder
+
+
+def test_studies_land_under_names_of_the_hub(tmp_path: Path, vault: Vault) -> None:
+    given, out = source(tmp_path / "in"), tmp_path / "out"
+    told: list[tuple[int, int]] = []
+    passage = deidentify_folder(given, out, vault, tell=lambda *each: told.append(each))
+    assert len(passage.studies) == 3
+    assert passage.instances == 15
+    assert [each.reason for each in passage.held] == ["screen_capture"]
+    assert [path.name for path in passage.not_dicom] == ["notes.txt"]
+    assert told[-1] == (18, 18)
+    assert len({folder.parent.name for folder in passage.studies}) == 2
+    for folder in passage.studies:
+        certificate = json.loads((folder / CERTIFICATE_FILE).read_text())
+        files = sorted(folder.rglob("*.dcm"))
+        assert len(files) == len(certificate["outputs"]) == 5
+        for path in files:
+            header = read_header(path.read_bytes())
+            assert path == folder / header.series_uid / f"{header.instance_uid}.dcm"
+            assert header.patient.patient_id == certificate["subject_id"] == folder.parent.name
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            assert certificate["outputs"][header.instance_uid] == digest
+    left = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
+    names = " ".join(str(path.relative_to(out)) for path in out.rglob("*"))
+    for seed in (1, 2):
+        for identity in (visit(seed).patient.patient_id, visit(seed).patient.name.split("^")[0]):
+            assert identity.encode() not in left
+            assert identity not in names
+    assert not [path for path in out.rglob("*") if path.name.startswith(".")]
+
+
+def test_repeat_writes_the_same_files(tmp_path: Path, vault: Vault) -> None:
+    given = source(tmp_path / "in")
+    for out in ("first", "second", "second"):
+        deidentify_folder(given, tmp_path / out, vault)
+    first, second = (
+        {path.relative_to(tmp_path / out): path.read_bytes() for path in files}
+        for out in ("first", "second")
+        for files in [sorted((tmp_path / out).rglob("*.dcm"))]
+    )
+    assert first == second
+
+
+def test_one_file_is_a_folder_of_one(tmp_path: Path, vault: Vault) -> None:
+    path = tmp_path / "one.dcm"
+    path.write_bytes(part10_of(slice_of(1)))
+    passage = deidentify_folder(path, tmp_path / "out", vault)
+    assert passage.instances == 1
+
+
+def test_source_and_target_never_mix(tmp_path: Path, vault: Vault) -> None:
+    given = source(tmp_path / "in")
+    for out in (given, given / "out"):
+        with pytest.raises(Refused, match="within"):
+            deidentify_folder(given, out, vault)
+    with pytest.raises(Refused, match="no "):
+        deidentify_folder(tmp_path / "nowhere", tmp_path / "out", vault)
