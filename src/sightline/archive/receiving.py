@@ -23,6 +23,31 @@ from sightline.values.identity import Digest, InstanceUid, LineageId, Patient, S
 
 _log = log.get("archive")
 
+# Built once: putting a statement together costs more than running it. The look-up is one round
+# trip for what nearly every instance of a study finds.
+_FIND = sa.select(INSTANCE.c.digest, INSTANCE.c.transfer_syntax_uid).where(
+    INSTANCE.c.uid == sa.bindparam("instance_uid")
+)
+_INSERT = INSTANCE.insert()
+_CHANGE = (
+    STUDY.update()
+    .where(STUDY.c.uid == sa.bindparam("study_uid"))
+    .values(revision=STUDY.c.revision + 1, last_received_at=sa.bindparam("now"))
+)
+_LOOK_UP = sa.select(
+    sa.select(INSTANCE.c.digest)
+    .where(INSTANCE.c.uid == sa.bindparam("instance_uid"))
+    .scalar_subquery(),
+    sa.select(STUDY.c.patient).where(STUDY.c.uid == sa.bindparam("study_uid")).scalar_subquery(),
+    sa.select(PATIENT.c.id)
+    .where(
+        PATIENT.c.patient_id == sa.bindparam("patient_id"),
+        PATIENT.c.issuer == sa.bindparam("issuer"),
+    )
+    .scalar_subquery(),
+    sa.select(sa.func.count()).where(SERIES.c.uid == sa.bindparam("series_uid")).scalar_subquery(),
+)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
@@ -67,11 +92,7 @@ def keep_instance(archive: Archive, header: Header, content: bytes, *, source: S
 def _is_here_already(archive: Archive, header: Header, content: bytes) -> bool:
     """Tell whether an instance is here with the same dataset, whatever its file meta says."""
     with archive.database.read() as connection:
-        row = connection.execute(
-            sa.select(INSTANCE.c.digest, INSTANCE.c.transfer_syntax_uid).where(
-                INSTANCE.c.uid == header.instance_uid
-            )
-        ).first()
+        row = connection.execute(_FIND, {"instance_uid": header.instance_uid}).first()
     if row is None or row.transfer_syntax_uid != header.transfer_syntax_uid:
         return False
     try:
@@ -107,8 +128,8 @@ def insert_instance(
             _enter_study(connection, header, known.patient)
         if not known.has_series:
             _enter_series(connection, header)
-        row = _instance_row(header, source) | dataclasses.asdict(stored)
-        connection.execute(INSTANCE.insert().values(lineage_id=lineage_id, **row))
+        row = _instance_row(header, stored, source)
+        connection.execute(_INSERT, row | {"lineage_id": lineage_id})
     return Arrival(uid=uid, study_uid=study_uid, outcome=outcome)
 
 
@@ -198,22 +219,6 @@ class _Known:
         return self.owner is not None and self.owner != self.patient
 
 
-# One round trip for what nearly every instance of a study finds.
-_LOOK_UP = sa.select(
-    sa.select(INSTANCE.c.digest)
-    .where(INSTANCE.c.uid == sa.bindparam("instance_uid"))
-    .scalar_subquery(),
-    sa.select(STUDY.c.patient).where(STUDY.c.uid == sa.bindparam("study_uid")).scalar_subquery(),
-    sa.select(PATIENT.c.id)
-    .where(
-        PATIENT.c.patient_id == sa.bindparam("patient_id"),
-        PATIENT.c.issuer == sa.bindparam("issuer"),
-    )
-    .scalar_subquery(),
-    sa.select(sa.func.count()).where(SERIES.c.uid == sa.bindparam("series_uid")).scalar_subquery(),
-)
-
-
 def _look_up(connection: sa.Connection, header: Header) -> _Known:
     digest, owner, patient, series = connection.execute(
         _LOOK_UP,
@@ -279,8 +284,10 @@ def _enter_series(connection: sa.Connection, header: Header) -> None:
     )
 
 
-def _instance_row(header: Header, source: Source) -> dict[str, object]:
+def _instance_row(header: Header, stored: Stored, source: Source) -> dict[str, object]:
     return {
+        "digest": stored.digest,
+        "size_bytes": stored.size_bytes,
         "uid": header.instance_uid,
         "series_uid": header.series_uid,
         "study_uid": header.study_uid,
@@ -297,8 +304,4 @@ def _instance_row(header: Header, source: Source) -> dict[str, object]:
 
 
 def _mark_changed(connection: sa.Connection, study_uid: StudyUid) -> None:
-    connection.execute(
-        STUDY.update()
-        .where(STUDY.c.uid == study_uid)
-        .values(revision=STUDY.c.revision + 1, last_received_at=clock.timestamp())
-    )
+    connection.execute(_CHANGE, {"study_uid": study_uid, "now": clock.timestamp()})

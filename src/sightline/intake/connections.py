@@ -31,7 +31,7 @@ _REQUEST_TIMEOUT_S = 10.0
 _MAX_WAITING = 512
 _PDU_TIMEOUT_S = 60
 # An answer is sent within a moment while a sender sends; an idle association hardly costs anything.
-_BUSY_S, _MOMENT_S, _IDLE_S = 0.2, 0.0003, 0.02
+_BUSY_S, _MOMENT_S, _IDLE_S = 0.2, 0.0007, 0.02
 # PDUs may exceed what we asked for only by little: some senders do not count the header.
 _PDU_SLACK_BYTES = 4096
 # Linux has it; elsewhere setting TCP_NODELAY twice does no harm.
