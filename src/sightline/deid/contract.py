@@ -1,6 +1,7 @@
 """What a de-identification rule is: it looks at one value and says what may leave of it."""
 
 import dataclasses
+import secrets
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -8,7 +9,7 @@ from sightline.deid.attributes import Attribute
 from sightline.deid.vault import Vault
 from sightline.deid.vocabulary import NO_WORDS, Words
 from sightline.registry import Registry
-from sightline.values.identity import SubjectId
+from sightline.values.identity import Patient, SubjectId
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +30,17 @@ class Context:
     charset: str = "latin-1"
     site_words: Words = NO_WORDS
     names: Words = NO_WORDS
+
+
+def trial_context() -> Context:
+    """Return a context with a key of its own, for trying a rule."""
+    vault = Vault(secrets.token_bytes(32))
+    patient = Patient(patient_id="TRIAL")
+    return Context(
+        vault=vault,
+        subject_id=vault.pseudonym(patient),
+        offset_days=vault.date_offset_days(patient),
+    )
 
 
 Decision: TypeAlias = Callable[[bytes, Attribute, Context], bytes | None]

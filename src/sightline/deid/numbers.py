@@ -24,6 +24,7 @@ _WIDTHS = {
 }
 _DECIMAL = re.compile(rb" *[+-]?(\d{1,24}(\.\d{0,24})?|\.\d{1,24})([eE][+-]?\d{1,3})? *")
 _PRINTABLE = re.compile(rb"[\x20-\x7e]{8,}\0?")
+_LETTERS = re.compile(rb"[A-Za-z^ ]{12,}")
 _LONGEST_LIKELY_TEXT = 4096
 
 
@@ -38,10 +39,16 @@ def clean(value: bytes, attribute: Attribute, context: Context) -> bytes | None:
     width = _WIDTHS[attribute.vr[:2]]
     if len(value) % width or not _is_allowed(len(value) // width, attribute):
         return None
-    # Real numbers do not consist of printable bytes alone; a name does.
-    if len(value) <= _LONGEST_LIKELY_TEXT and _PRINTABLE.fullmatch(value):
-        return None
-    return value
+    return None if len(value) <= _LONGEST_LIKELY_TEXT and _looks_like_text(value) else value
+
+
+def _looks_like_text(value: bytes) -> bool:
+    """Tell whether bytes are all printable, or hold a long run of letters, as a name does."""
+    if _PRINTABLE.fullmatch(value):
+        return True
+    runs = (match[0] for match in _LETTERS.finditer(value))
+    # Entries of a palette repeat a byte, as in AABBCC.
+    return any(run[2::2] != run[1:-1:2] and run[1::2] != run[:-1:2] for run in runs)
 
 
 def _is_allowed(count: int, attribute: Attribute) -> bool:
