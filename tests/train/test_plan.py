@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,12 @@ def test_a_large_ct_gets_a_patch_of_limited_size_near_a_cube() -> None:
     made = plan(CHEST, LARGE_CT)
     edges = [count * length for count, length in zip(made.patch, made.spacing_mm, strict=True)]
     assert max(edges) < 1.6 * min(edges)
-    assert made.patch[0] * made.patch[1] * made.patch[2] < 1.5 * 64**3
+    assert math.prod(made.patch) < 1.5 * 56**3
+    assert made.spacing_mm[0] == pytest.approx(made.spacing_mm[1])
+    assert "coarser" in made.reasons["spacing_mm"]
+    extents = zip(LARGE_CT.median_shape, LARGE_CT.median_spacing_mm, strict=True)
+    volume_mm3 = math.prod(count * length for count, length in extents)
+    assert volume_mm3 / math.prod(made.spacing_mm) <= 48 * 56**3
     assert made.intensity.window == (-970.0, 210.0)
     assert all(length >= 4 for length in _deepest(made))
 
