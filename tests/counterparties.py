@@ -100,7 +100,8 @@ def listens(port: int) -> bool:
 
 def program(name: str) -> str:
     """Find an installed program, or skip with the reason."""
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin")
+    # Debian's first: pynetdicom brings a storescu of its own into an active environment.
+    found = shutil.which(name, path="/usr/bin:/usr/sbin:" + os.environ.get("PATH", ""))
     if found is None:
         pytest.skip(f"{name} is not installed; see tools/system_packages.sh")
     return found

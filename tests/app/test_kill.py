@@ -16,7 +16,7 @@ from sightline.archive.archive import Archive
 from sightline.archive.results import published_objects
 from sightline.catalog.archive_tables import INSTANCE
 from tests.app.conftest import Sightline
-from tests.counterparties import Orthanc
+from tests.counterparties import Orthanc, program
 
 KINDS = ("OT", "SEG", "SR")
 
@@ -30,7 +30,17 @@ def _send(sightline: Sightline, folder: Path) -> set[str]:
     """Send a study by DCMTK and return the SOP Instance UIDs that were acknowledged."""
     port = str(sightline.dimse_port)
     sent = subprocess.run(
-        ["storescu", "-v", "-aec", "SIGHTLINE", "+sd", "+r", "127.0.0.1", port, str(folder)],
+        [
+            program("storescu"),
+            "-v",
+            "-aec",
+            "SIGHTLINE",
+            "+sd",
+            "+r",
+            "127.0.0.1",
+            port,
+            str(folder),
+        ],
         capture_output=True,
         text=True,
         check=False,

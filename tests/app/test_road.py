@@ -18,7 +18,7 @@ from sightline.hub.models import model
 from sightline.predict.engine import predict
 from sightline.predict.model import Model, ModelManifest
 from tests.app.conftest import Sightline
-from tests.counterparties import Orthanc
+from tests.counterparties import Orthanc, program
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def arrived(sightline_with_model: Sightline, orthanc: Orthanc, tmp_path: Path) -
     sightline.run("phantoms", "chest", str(folder), *options)
     sightline.start()
     port = str(sightline.dimse_port)
-    command = ["storescu", "-aec", "SIGHTLINE", "+sd", "+r", "127.0.0.1", port]
+    command = [program("storescu"), "-aec", "SIGHTLINE", "+sd", "+r", "127.0.0.1", port]
     subprocess.run([*command, str(folder / "dicom")], check=True, capture_output=True)
     sightline.run("wait", "--studies", "6")
     return folder / "dicom"
