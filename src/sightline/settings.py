@@ -54,6 +54,12 @@ class Settings(BaseSettings):
         description="Largest PDU offered and accepted.",
         json_schema_extra={"unit": "byte"},
     )
+    max_instance_bytes: int = Field(
+        default=2 * 1024**3,
+        ge=1024**2,
+        description="Largest instance taken by C-STORE; it is held in memory while it comes.",
+        json_schema_extra={"unit": "byte"},
+    )
     max_associations: int = Field(default=32, ge=1, description="DICOM associations at a time.")
     max_outbox_attempts: int = Field(
         default=30, ge=1, description="Attempts to deliver a result before it is marked failed."

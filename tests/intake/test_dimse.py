@@ -300,6 +300,22 @@ def test_nothing_is_acknowledged_that_could_not_be_stored(
     assert set(kept(archive)) == {uid(1)}
 
 
+def test_an_instance_larger_than_allowed_ends_the_association(
+    archive: Archive, settings: Settings, tmp_path: Path
+) -> None:
+    listener = Listener(archive, settings.model_copy(update={"max_instance_bytes": 1024**2}))
+    listener.start()
+    peer = Destination(ae_title="SIGHTLINE", host=HOST, port=listener.port)
+    try:
+        with pytest.raises(PeerFailed, match="ended the association"):
+            send(peer, write_series(tmp_path / "large", 1, size=1024), calling_ae="TEST")
+        assert kept(archive) == {}
+        send(peer, write_series(tmp_path / "small", 1), calling_ae="TEST")
+    finally:
+        listener.stop()
+    assert set(kept(archive)) == {uid(1)}
+
+
 def test_what_a_dead_listener_left_open_is_closed(archive: Archive, settings: Settings) -> None:
     open_association(archive, "SCANNER", "10.0.0.1")
     listener = Listener(archive, settings)

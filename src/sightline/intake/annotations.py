@@ -9,12 +9,12 @@ from pathlib import Path
 
 from sightline import clock, log
 from sightline.archive.archive import Archive
-from sightline.archive.receiving import keep
 from sightline.archive.studies import study, study_of_series
-from sightline.errors import BadFile, SightlineError
+from sightline.errors import BadFile, UnknownName
 from sightline.formats.contract import read_mask
 from sightline.formats.result_object import derived_uid
 from sightline.formats.seg import write_seg
+from sightline.intake.files import keep_file
 from sightline.values.arrival import Arrival, Source
 from sightline.values.identity import InstanceUid, SeriesUid
 from sightline.values.result import ResultIdentity
@@ -66,7 +66,7 @@ def annotate(archive: Archive, mask: MaskFile) -> Arrival:
         UnknownName: The series is not in the archive.
         BadFile: The mask cannot be read or lies on another grid.
         UnsoundSeries: The series is no volume.
-        OSError: The result could not be made durable.
+        BadSettings: The archive cannot be written.
     """
     whole = study(archive, study_of_series(archive, mask.series_uid))
     content = _read(mask.path)
@@ -75,7 +75,7 @@ def annotate(archive: Archive, mask: MaskFile) -> Arrival:
         return Arrival(uid=identity.instance_uid, study_uid=whole.uid, outcome="duplicate")
     images = [each.path for each in whole.instances if each.series_uid == mask.series_uid]
     segmentation = read_mask(content, classes=mask.classes, author=mask.author)
-    arrival = keep(
+    arrival = keep_file(
         archive, write_seg(segmentation, images, identity=identity, is_manual=True), _SOURCE
     )
     _log.debug("annotated", series=mask.series_uid, instance=arrival.uid, outcome=arrival.outcome)
@@ -90,14 +90,14 @@ def annotate_all(
     """Keep many masks; one that cannot be taken does not stop the others.
 
     Raises:
-        OSError: A result could not be made durable.
+        BadSettings: The archive cannot be written.
     """
     outcomes: list[str] = []
     refused: list[tuple[MaskFile, str]] = []
     for mask in masks:
         try:
             outcomes.append(annotate(archive, mask).outcome)
-        except SightlineError as error:
+        except (BadFile, UnknownName) as error:
             refused.append((mask, error.problem))
         on_progress()
     return AnnotationReport(

@@ -164,12 +164,16 @@ class BoundedSocket(ClosingSocket):
     Args:
         opened: the socket that pynetdicom made; this one takes its place.
         max_pdu_bytes: what we said we accept.
+        max_instance_bytes: the association of a sender of larger ones ends.
     """
 
-    def __init__(self, opened: AssociationSocket, *, max_pdu_bytes: int) -> None:
+    def __init__(
+        self, opened: AssociationSocket, *, max_pdu_bytes: int, max_instance_bytes: int
+    ) -> None:
         # Not super().__init__: it would tell the state machine of a second connection.
         vars(self).update(vars(opened))
         self._max_bytes = max(max_pdu_bytes, _MAX_REQUEST_BYTES) + _PDU_SLACK_BYTES
+        self._max_instance_bytes = max_instance_bytes
         seconds = struct.pack("ll", _PDU_TIMEOUT_S, 0)
         assert self.socket is not None  # noqa: S101 - it has just been opened
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
@@ -201,6 +205,11 @@ class BoundedSocket(ClosingSocket):
         """
         if nr_bytes > self._max_bytes:
             raise OSError(f"a PDU of {nr_bytes} bytes; we accept {self._max_bytes}")
+        message = self.assoc.dimse.message
+        if message is not None and message.data_set is not None:
+            came_bytes = message.data_set.tell()
+            if came_bytes > self._max_instance_bytes:
+                raise OSError(f"an instance of more than {came_bytes} bytes")
         assert self.socket is not None  # noqa: S101 - pynetdicom reads only from an open socket
         content, read = bytearray(nr_bytes), 0
         deadline = clock.monotonic() + _PDU_TIMEOUT_S

@@ -130,7 +130,11 @@ class Listener:
     def _bound(self, event: evt.Event) -> None:
         provider = event.assoc.dul
         assert provider.socket is not None  # noqa: S101 - the event says it has just been opened
-        provider.socket = BoundedSocket(provider.socket, max_pdu_bytes=self._settings.max_pdu_bytes)
+        provider.socket = BoundedSocket(
+            provider.socket,
+            max_pdu_bytes=self._settings.max_pdu_bytes,
+            max_instance_bytes=self._settings.max_instance_bytes,
+        )
 
     def _open(self, event: evt.Event) -> None:
         association = event.assoc

@@ -92,6 +92,22 @@ def import_path(
     return report
 
 
+def keep_file(archive: Archive, content: bytes, source: Source) -> Arrival:
+    """Keep one Part 10 file on behalf of a person at the command line.
+
+    Raises:
+        NotDicom: The bytes are no DICOM instance.
+        BadSettings: The archive cannot be written.
+    """
+    try:
+        return keep(archive, content, source)
+    except OSError as error:
+        raise BadSettings(
+            f"the archive cannot be written: {error}",
+            hint="Make room, then repeat it: what is there already is not taken twice.",
+        ) from error
+
+
 def _take(archive: Archive, found: Found) -> Arrival | RefusedFile | None:
     """Keep one file; None where it is no DICOM instance."""
     if found.refused:
@@ -99,11 +115,6 @@ def _take(archive: Archive, found: Found) -> Arrival | RefusedFile | None:
     if not found.content or _MEDIA_DIRECTORY in found.content[:_META_BYTES]:
         return None
     try:
-        return keep(archive, found.content, _SOURCE)
+        return keep_file(archive, found.content, _SOURCE)
     except NotDicom as error:
         return RefusedFile(name=found.name, reason=error.problem)
-    except OSError as error:
-        raise BadSettings(
-            f"the archive cannot be written: {error}",
-            hint="Make room, then import again: what is there already is not taken twice.",
-        ) from error
