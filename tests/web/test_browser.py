@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,11 @@ from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from sightline.archive.receiving import keep
+from sightline.phantoms.chest import chest_ct
+from sightline.phantoms.people import visit
+from sightline.phantoms.series import write_series
 from sightline.values.arrival import Source
+from sightline.values.geometry import Geometry
 from sightline.web.viewer import has_viewer
 from tests.instances import ROOT, part10_of, slice_of
 from tests.web.stage import Served, Stage, finding_of
@@ -223,5 +228,47 @@ def test_the_viewer_shows_the_segmentation(served: Served, watched: Watched) -> 
     grey = (abs(red - green) < 8) & (abs(green - blue) < 8) & (red > 40)
     assert orange.sum() > 100
     assert grey.mean() > 0.3
+    page.locator('[data-cy="Layout"]').click()
+    page.get_by_text("MPR", exact=True).click()
+    expect(page.locator('[data-cy="viewport-pane"]')).to_have_count(3, timeout=VIEWER_TIMEOUT_MS)
+    page.wait_for_timeout(3000)
+    watched.picture("viewer-mpr")
     assert watched.errors == []
     assert watched.outside(served.url) == []
+
+
+@pytest.mark.gate
+@pytest.mark.skipif(
+    not has_viewer(), reason="the OHIF viewer was not fetched: python3 tools/fetch_ohif.py"
+)
+def test_the_first_of_300_slices_is_seen_within_5_seconds(
+    stage: Stage, empty_url: str, watched: Watched
+) -> None:
+    page = watched.page
+    phantom = chest_ct(2, shape=(300, 128, 128)).volume
+    wide = dataclasses.replace(
+        phantom,
+        voxels=phantom.voxels.repeat(4, axis=1).repeat(4, axis=2),
+        geometry=Geometry.from_affine(
+            (300, 512, 512), phantom.geometry.matrix @ np.diag([1, 0.25, 0.25, 1])
+        ),
+    )
+    written = write_series(wide, stage.folder / "wide", visit=visit(2))
+    for path in written.files:
+        keep(stage.archive, path.read_bytes(), Source(name="test"))
+    began = time.monotonic()
+    watched.open(f"{empty_url}/viewer/viewer?StudyInstanceUIDs={written.study_uid}")
+    page.wait_for_function(IS_LIT, timeout=VIEWER_TIMEOUT_MS)
+    seconds = time.monotonic() - began
+    watched.picture("viewer-300")
+    assert watched.errors == []
+    assert seconds < 5
+
+
+IS_LIT = """() => {
+  const shown = [...document.querySelectorAll("canvas")].find((each) => each.width > 300);
+  if (!shown) return false;
+  const small = new OffscreenCanvas(64, 64).getContext("2d");
+  small.drawImage(shown, 0, 0, 64, 64);
+  return small.getImageData(0, 0, 64, 64).data.filter((value) => value > 60).length > 6000;
+}"""

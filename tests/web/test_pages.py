@@ -72,6 +72,17 @@ def test_the_study_page_tells_all_of_a_study(served: Served) -> None:
     assert f"initialSeriesInstanceUID={served.urgent.seg.series_uid}" in answer.text
 
 
+def test_the_worklist_opens_the_viewer_on_what_was_drawn(served: Served) -> None:
+    answer = served.get(f"/studies/{served.urgent.study_uid}/viewer")
+    assert answer.status_code == 307
+    assert answer.headers["location"] == (
+        f"/viewer/viewer?StudyInstanceUIDs={served.urgent.study_uid}"
+        f"&initialSeriesInstanceUID={served.urgent.seg.series_uid}"
+    )
+    plain = served.get(f"/studies/{served.held.study_uid}/viewer").headers["location"]
+    assert plain == f"/viewer/viewer?StudyInstanceUIDs={served.held.study_uid}"
+
+
 def test_the_study_page_tells_of_quarantine_and_of_arrival(served: Served) -> None:
     held = text_of(served.get(f"/studies/{served.held.study_uid}"))
     assert "burned in text likely" in held

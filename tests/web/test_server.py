@@ -57,12 +57,34 @@ def test_requests_are_answered_beside_each_other(stage: Stage, tmp_path: Path) -
     assert answers == [200] * 60
 
 
-def test_a_closed_store_is_not_healthy(tmp_path: Path) -> None:
+def test_what_nobody_foresaw_is_logged_without_patients(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     settings = Settings.load(data_dir=tmp_path, web_port=0)
     archive, hub = Archive.open(settings), Hub.open(settings)
     server = serve_web(settings, create_app(settings, archive, hub))
-    (tmp_path / "archive" / "catalog.db").rename(tmp_path / "archive" / "gone.db")
-    archive.close()
-    assert httpx.get(f"{server.url}/api/health").status_code == 500
+    with archive.database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE study RENAME TO lost")
+    answer = httpx.get(f"{server.url}/archive/studies?PatientName=Probe")
+    health = httpx.get(f"{server.url}/api/health")
     server.stop()
+    archive.close()
     hub.close()
+    assert (answer.status_code, health.status_code) == (500, 500)
+    assert answer.json()["problem"] == "something unforeseen went wrong"
+    output = "".join(capfd.readouterr())
+    assert "request_crashed" in output
+    assert "search.py" in output
+    assert "Probe" not in output + answer.text
+
+
+def test_small_answers_do_not_wait_for_acknowledgements(stage: Stage, tmp_path: Path) -> None:
+    """With Nagle's algorithm every answer in two parts takes at least 40 ms."""
+    settings = Settings.load(data_dir=tmp_path, web_port=0)
+    server = serve_web(settings, create_app(settings, stage.archive, stage.hub))
+    with httpx.Client() as client:
+        seconds = [
+            client.get(f"{server.url}/static/icon.svg").elapsed.total_seconds() for _ in range(30)
+        ]
+    server.stop()
+    assert min(seconds) < 0.03

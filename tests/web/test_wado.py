@@ -1,5 +1,8 @@
+import collections
+import contextlib
 import io
 import json
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -17,6 +20,7 @@ from pydicom.uid import (
 )
 
 from sightline.archive.receiving import keep
+from sightline.errors import NotDicom
 from sightline.phantoms.series import WrittenSeries
 from sightline.values.arrival import Source
 from tests.instances import ROOT, part10_of, slice_of
@@ -249,3 +253,26 @@ def test_what_is_not_there(served: Served, tail: str) -> None:
     answer = served.get(f"/archive/studies/1.2.3{tail}")
     assert answer.status_code == 404
     assert json.loads(answer.text)["hint"]
+
+
+def test_real_files_are_answered_or_refused(stage: Stage, empty_url: str, test_data: Path) -> None:
+    """Every file that the archive takes is described as JSON; only broken ones are refused."""
+    for path in sorted((test_data / "dicom" / "pydicom").rglob("*")):
+        if path.is_file():
+            with contextlib.suppress(NotDicom):
+                keep(stage.archive, path.read_bytes(), Source(name="test"))
+    described, frames = collections.Counter[int](), collections.Counter[int]()
+    with httpx.Client(timeout=60) as client:
+        for model in client.get(f"{empty_url}/archive/instances").json():
+            place = f"{empty_url}{model['00081190']['Value'][0]}"
+            answer = client.get(f"{place}/metadata")
+            described[answer.status_code] += 1
+            if answer.status_code == 200:
+                assert model["00080018"] == answer.json()[0]["00080018"]
+            if "00280010" in model:
+                frames[client.get(f"{place}/frames/1").status_code] += 1
+    assert set(described) <= {200, 422}
+    assert set(frames) <= {200, 422}
+    assert described[422] <= 0.01 * described.total()
+    # Three of the files have rows and columns and no pixels.
+    assert frames[422] <= 3

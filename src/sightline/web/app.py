@@ -1,6 +1,8 @@
 """The web application: pages, API, DICOMweb and viewer over the two stores."""
 
+import traceback
 from http import HTTPStatus
+from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -81,6 +83,23 @@ def _add_error_answers(app: FastAPI, site: Site) -> None:
         names = ", ".join(str(each["loc"][-1]) for each in error.errors())
         problem = f"malformed: {names}"
         return answer(request, HTTPStatus.BAD_REQUEST, problem=problem, hint="Mend the address.")
+
+    @app.exception_handler(Exception)
+    def unforeseen(request: Request, error: Exception) -> Response:
+        # The message may quote a query with a patient's name, so only its kind and place are told.
+        _log.error("request_crashed", kind=type(error).__name__, at=_place_of(error))
+        return answer(
+            request,
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            problem="something unforeseen went wrong",
+            hint="The log of the server says where; please report it.",
+        )
+
+
+def _place_of(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "sightline" in frame.filename]
+    return ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in ours[-3:])
 
 
 def _status_of(error: SightlineError) -> HTTPStatus:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from sightline.values.identity import LineageId
 from sightline.values.lineage import Kind, Node, Trace
 
-_BOX_WIDTH, _BOX_HEIGHT = 212, 66
-_GAP_X, _GAP_Y = 20, 46
+_BOX_WIDTH, _BOX_HEIGHT = 224, 62
+_GAP_X, _GAP_Y = 20, 32
 _MARGIN = 8
-_LONGEST_NAME, _LONGEST_FACT = 21, 30
+_LONGEST_NAME, _LONGEST_FACT = 23, 30
 _MOST_ALIKE = 2
 """More nodes of one kind in one row become a stack."""
 

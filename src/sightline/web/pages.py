@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Iterable
 from typing import Annotated, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from sightline import clock
 from sightline.archive.studies import lineage_of_instance
@@ -39,6 +40,16 @@ class ShownPrediction:
     trace_id: LineageId
     seg_series_uid: str
 
+    @property
+    def priority(self) -> int:
+        """Of the finding; less than routine where there is none."""
+        return self.prediction.finding.priority if self.prediction.finding else -1
+
+    @property
+    def viewer_address(self) -> str:
+        """Where the viewer shows the study with what was drawn."""
+        return viewer_address(self.prediction.study_uid, self.seg_series_uid)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ShownModel:
@@ -55,6 +66,14 @@ class Lesson:
 
     collection: str
     subjects: int
+
+
+def viewer_address(study_uid: StudyUid, series_uid: str = "") -> str:
+    """Return where the viewer shows a study, beginning with a series where it is given."""
+    query = {"StudyInstanceUIDs": study_uid} | (
+        {"initialSeriesInstanceUID": series_uid} if series_uid else {}
+    )
+    return f"/viewer/viewer?{urlencode(query)}"
 
 
 def pages_router(site: Site) -> APIRouter:
@@ -80,7 +99,20 @@ def _add_study(router: APIRouter, site: Site) -> None:
     def study(study_uid: str) -> HTMLResponse:
         shown = overview(site.archive, StudyUid(study_uid))
         predictions = [_shown(site.hub, shown, each) for each in reversed(shown.predictions)]
-        return site.page("study.html", study=shown, predictions=predictions)
+        return site.page(
+            "study.html",
+            study=shown,
+            predictions=predictions,
+            images=viewer_address(shown.entry.study.uid),
+        )
+
+    @router.get("/studies/{study_uid}/viewer")
+    def viewer(study_uid: str) -> RedirectResponse:
+        shown = overview(site.archive, StudyUid(study_uid))
+        predictions = [_shown(site.hub, shown, each) for each in shown.predictions]
+        first = max(predictions, key=lambda each: each.priority, default=None)
+        address = first.viewer_address if first else viewer_address(shown.entry.study.uid)
+        return RedirectResponse(address)
 
     @router.get("/pictures/{digest}")
     def picture(digest: str) -> Response:

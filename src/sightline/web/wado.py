@@ -57,7 +57,7 @@ def _add_metadata(router: APIRouter, retrieval: Retrieval) -> None:
         if chosen is None:
             raise not_acceptable(DICOM_JSON)
         found = retrieval.find(request.path_params)
-        if len(found) == 1:
+        if "instance_uid" in request.path_params:
             text = b"[" + retrieval.metadata(found[0]) + b"]"
             return Response(text, media_type=chosen)
         return StreamingResponse(_json_array(found, retrieval), media_type=chosen)
