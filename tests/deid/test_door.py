@@ -99,7 +99,8 @@ def trees(draw: st.DrawFn, depth: int = 0) -> hostile.Tree:
             tree[tag] = ("SQ", draw(st.lists(trees(depth + 1), max_size=3)))
         elif vr != "SQ":
             junk = draw(st.binary(max_size=24))
-            tree[tag] = (vr, draw(st.sampled_from([junk, b"KANARI^VOGEL", junk + b" KANARI 1"])))
+            hidden = draw(st.binary(max_size=2)) + b" KANARI 1"
+            tree[tag] = (vr, draw(st.sampled_from([junk, b"KANARI^VOGEL", hidden])))
     return tree
 
 

@@ -24,8 +24,10 @@ _WIDTHS = {
 }
 _DECIMAL = re.compile(rb" *[+-]?(\d{1,24}(\.\d{0,24})?|\.\d{1,24})([eE][+-]?\d{1,3})? *")
 _PRINTABLE = re.compile(rb"[\x20-\x7e]{8,}\0?")
+_WORD = re.compile(rb"[A-Za-z]{4}")
+_NOT_PRINTABLE = re.compile(rb"[^\x20-\x7e]")
 _LETTERS = re.compile(rb"[A-Za-z^ ]{12,}")
-_LONGEST_LIKELY_TEXT = 4096
+_FEW_BYTES, _LONGEST_LIKELY_TEXT = 64, 4096
 
 
 def clean(value: bytes, attribute: Attribute, context: Context) -> bytes | None:  # noqa: ARG001 - a rule
@@ -43,9 +45,11 @@ def clean(value: bytes, attribute: Attribute, context: Context) -> bytes | None:
 
 
 def _looks_like_text(value: bytes) -> bool:
-    """Tell whether bytes are all printable, or hold a long run of letters, as a name does."""
+    """Tell whether bytes are printable, all or most of a few, or hold a long run of letters."""
     if _PRINTABLE.fullmatch(value):
         return True
+    if len(value) <= _FEW_BYTES and _WORD.search(value):
+        return len(_NOT_PRINTABLE.findall(value)) <= len(value) // 4
     runs = (match[0] for match in _LETTERS.finditer(value))
     # Entries of a palette repeat a byte, as in AABBCC.
     return any(run[2::2] != run[1:-1:2] and run[1::2] != run[:-1:2] for run in runs)

@@ -22,6 +22,13 @@ _PLACEHOLDERS = {
     "CS": b"OTHER",
     "UR": b"about:blank",
 }
+_TEXT_VRS = frozenset(
+    {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR"}
+    | {"UT"}
+)
+_BINARY_VRS = frozenset(
+    {"AT", "FD", "FL", "OB", "OD", "OF", "OL", "OV", "OW", "SL", "SS", "SV", "UL", "US", "UV"}
+)
 _SEQUENCE_RULE = "sequence"
 _OWN_RULES = {_SEQUENCE_RULE, "code", "pixels"}
 
@@ -72,7 +79,11 @@ class Walk:
             self.counts["removed"] += 1
             return None
         rule = _rules()[attribute.rule]
-        value = rule.clean(bytes(element.value), attribute, self._context)
+        # Text under the tag of a binary number is no number, whatever its bytes are.
+        is_disguised = element.vr in _TEXT_VRS and attribute.vr[:2] in _BINARY_VRS
+        value = None
+        if not is_disguised:
+            value = rule.clean(bytes(element.value), attribute, self._context)
         if value is None:
             return self._without_value(_vr_of(element, attribute), type_)
         self.counts[rule.action] += 1
