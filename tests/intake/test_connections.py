@@ -73,7 +73,10 @@ def test_a_genuine_echo_is_answered_amid_a_crowd(
     listener_process: ListenerProcess, idle: int, slow: int, echoes: int
 ) -> None:
     with crowd(listener_process.port, idle=idle, slow=slow):
-        times = [echo_seconds(listener_process.port) for _ in range(echoes)]
+        times = []
+        for _ in range(echoes):
+            times.append(echo_seconds(listener_process.port))
+            time.sleep(0.25)
     assert max(times) <= 2.0
 
 

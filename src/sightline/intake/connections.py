@@ -17,7 +17,7 @@ from pynetdicom import evt
 from pynetdicom.transport import AssociationServer, AssociationSocket
 
 from sightline import clock, log
-from sightline.peers.sockets import ClosingSocket
+from sightline.peers.sockets import ClosingSocket, acknowledge_at_once
 
 _log = log.get("intake")
 
@@ -34,8 +34,6 @@ _PDU_TIMEOUT_S = 60
 _BUSY_S, _MOMENT_S, _IDLE_S = 0.2, 0.0007, 0.02
 # PDUs may exceed what we asked for only by little: some senders do not count the header.
 _PDU_SLACK_BYTES = 4096
-# Linux has it; elsewhere setting TCP_NODELAY twice does no harm.
-_QUICK_ACK = getattr(socket, "TCP_QUICKACK", socket.TCP_NODELAY)
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -217,8 +215,8 @@ class BoundedSocket(ClosingSocket):
             while read < nr_bytes:
                 count = self.socket.recv_into(view[read:])
                 # A sender under Nagle's algorithm waits for our acknowledgement, which Linux
-                # would delay by 40 ms: 20 instances a second. The option wears off, so each time.
-                self.socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+                # would delay by 40 ms: 20 instances a second.
+                acknowledge_at_once(self.socket)
                 read += count
                 if not count:
                     break
