@@ -9,8 +9,9 @@ import structlog
 
 def configure(*, level: str = "INFO", as_json: bool = False) -> None:
     """Send events at `level` and above to stderr, as lines for people or as JSON."""
-    # pydicom's warnings quote the values they are about: a patient's.
+    # pydicom's warnings and messages quote the values they are about: a patient's.
     warnings.filterwarnings("ignore", module="pydicom")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if as_json

@@ -123,7 +123,7 @@ def plan_for(
         Refused: The split is empty, or its annotations mark other classes than the recipe's.
         BadRecipe: The earlier model does not fit the recipe.
     """
-    training = examples(open_members(hub, chosen, "train"), recipe, chosen)
+    training = examples(_needed(open_members(hub, chosen, "train"), chosen), recipe, chosen)
     before = ModelManifest.from_json(earlier.manifest).plan if earlier else None
     return make_plan(
         recipe, take_fingerprint(training, tuple(recipe.task.classes)), start_from=before
@@ -195,7 +195,7 @@ def evaluate_on_test(
     recipe = Recipe.from_yaml(manifest.recipe)
     set_threads(threads)
     loaded = Model.load(hub.objects.path(record.weights_digest), manifest)
-    tested = examples(open_test_members(hub, chosen), recipe, chosen)
+    tested = examples(_needed(open_test_members(hub, chosen), chosen), recipe, chosen)
     scored = evaluate(loaded, tested, on_done=lambda done: on_progress(done, len(tested)))
     add_evaluation(hub, record.lineage_id, chosen, split="test", content=scored.to_json())
     return chosen, scored
@@ -207,13 +207,8 @@ def examples(
     """Turn members of a collection into examples of a recipe.
 
     Raises:
-        Refused: There are none, or their annotations mark other classes than the recipe's.
+        Refused: Their annotations mark other classes than the recipe's.
     """
-    if not members:
-        raise Refused(
-            f"a split of {chosen.label} that is needed is empty",
-            hint="Make a version with more subjects, or with other shares.",
-        )
     for each in members:
         classes = each.mask.attributes["classes"] if each.mask else None
         if classes != recipe.task.classes:
@@ -223,6 +218,15 @@ def examples(
                 hint="Make the collection with --classes as in the recipe.",
             )
     return [_example(each) for each in members]
+
+
+def _needed(members: list[StoredMember], chosen: CollectionVersion) -> list[StoredMember]:
+    if not members:
+        raise Refused(
+            f"a split of {chosen.label} that is needed is empty",
+            hint="Make a version with more subjects, or with other shares.",
+        )
+    return members
 
 
 def code_facts() -> dict[str, str]:
