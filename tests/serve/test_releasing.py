@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from sightline.errors import GateFailed, Refused
-from sightline.hub.collections import Criteria, make_version
+from sightline.hub.collections import Criteria, make_version, version
 from sightline.hub.hub import Hub
-from sightline.hub.models import models, releases
+from sightline.hub.models import add_evaluation, models, releases
 from sightline.serve.releasing import release, roll_back
 from tests.hubs import CLASSES, add_trained
 
@@ -58,6 +58,15 @@ def test_the_gate_holds(hub: Hub, chest: str, dice: float | None, subjects: int,
     with pytest.raises(GateFailed, match=why):
         release(hub, "lesions@1", approver="A", reason="first")
     assert _states(hub) == {"lesions@1": "candidate"}
+
+
+def test_a_model_that_could_not_be_scored_does_not_go_live(hub: Hub, chest: str) -> None:
+    made = add_trained(hub, "lesions", collection=chest)
+    nothing = {"dice": {"mean": None}, "subjects": 5}
+    chosen = version(hub, chest)
+    add_evaluation(hub, made.lineage_id, chosen, split="test", content=nothing)
+    with pytest.raises(GateFailed, match="nothing that could be scored"):
+        release(hub, "lesions@1", approver="A", reason="first")
 
 
 def test_a_release_needs_a_reason_and_happens_once(hub: Hub, chest: str) -> None:

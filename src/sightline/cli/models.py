@@ -25,9 +25,13 @@ def list_models(ctx: typer.Context) -> None:
     rows = []
     for each in models(hub):
         tested = [e for e in evaluations(hub, each.lineage_id) if e.split == "test"]
-        dice = f"{tested[0].content['dice']['mean']:.3f}" if tested else "not tested"
+        dice = _dice(tested[0].content["dice"]["mean"]) if tested else "not tested"
         rows.append((each.label, each.state, dice, each.lineage_id, each.created_at[:16]))
     print_table(("model", "state", "test Dice", "id", "made"), rows)
+
+
+def _dice(mean: float | None) -> str:
+    return "-" if mean is None else f"{mean:.3f}"
 
 
 @APP.command()

@@ -72,16 +72,18 @@ def _check_gate(hub: Hub, chosen: ModelRecord) -> None:
             hint=f"Run: sightline evaluate {chosen.label}",
         )
     reached, subjects = _reached(tested)
-    if subjects < gate.min_subjects or reached < gate.at_least:
+    if reached is None or subjects < gate.min_subjects or reached < gate.at_least:
+        value = "nothing that could be scored" if reached is None else f"{reached:.4f}"
         raise GateFailed(
-            f"{chosen.label} reached {gate.metric} {reached:.4f} on {subjects} subjects; "
+            f"{chosen.label} reached {gate.metric} {value} on {subjects} subjects; "
             f"its gate asks {gate.at_least:.4f} on at least {gate.min_subjects}",
             hint="Train longer or on more subjects; the gate stands in the recipe.",
         )
 
 
-def _reached(tested: EvaluationRecord) -> tuple[float, int]:
-    return float(tested.content["dice"]["mean"]), int(tested.content["subjects"])
+def _reached(tested: EvaluationRecord) -> tuple[float | None, int]:
+    mean = tested.content["dice"]["mean"]
+    return None if mean is None else float(mean), int(tested.content["subjects"])
 
 
 def _need_reason(reason: str, approver: str) -> None:
