@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sightline.archive.archive import Archive
-from sightline.archive.receiving import (
+from sightline.archive.associations import (
     close_association,
     close_lost_associations,
-    keep,
     open_association,
 )
+from sightline.archive.receiving import keep
 from sightline.archive.studies import holdings, study
 from sightline.catalog.archive_tables import ASSOCIATION, INSTANCE, PATIENT, SERIES, STUDY
 from sightline.errors import NotDicom

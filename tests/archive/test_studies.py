@@ -7,7 +7,8 @@ import pytest
 
 from sightline import clock
 from sightline.archive.archive import Archive
-from sightline.archive.receiving import close_association, keep, open_association
+from sightline.archive.associations import close_association, open_association
+from sightline.archive.receiving import keep
 from sightline.archive.studies import (
     complete_quiet_studies,
     holdings,

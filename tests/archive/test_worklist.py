@@ -6,7 +6,8 @@ import pytest
 
 from sightline import clock
 from sightline.archive.archive import Archive
-from sightline.archive.receiving import keep, open_association
+from sightline.archive.associations import open_association
+from sightline.archive.receiving import keep
 from sightline.archive.results import (
     due_deliveries,
     fail_prediction,

@@ -10,7 +10,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 from sqlalchemy import select
 
 from sightline.archive.archive import Archive
-from sightline.archive.receiving import open_association
+from sightline.archive.associations import open_association
 from sightline.archive.studies import complete_quiet_studies, holdings, study
 from sightline.catalog.archive_tables import ASSOCIATION, INSTANCE
 from sightline.errors import BadSettings, PeerFailed

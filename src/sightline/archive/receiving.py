@@ -7,7 +7,6 @@ import sqlalchemy as sa
 from sightline import clock, log
 from sightline.archive.archive import Archive
 from sightline.catalog.archive_tables import (
-    ASSOCIATION,
     HOLDING,
     INSTANCE,
     PATIENT,
@@ -18,6 +17,7 @@ from sightline.catalog.database import insert_new
 from sightline.errors import DamagedObject, UnknownName
 from sightline.formats.dicom_elements import dataset_offset
 from sightline.formats.dicom_file import Header, read_header
+from sightline.store.objects import ObjectStore
 from sightline.values.arrival import Arrival, Holding, Outcome, Source
 from sightline.values.identity import Digest, InstanceUid, LineageId, Patient, StudyUid
 
@@ -57,6 +57,19 @@ class Stored:
     size_bytes: int
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """An instance on its way into the catalog.
+
+    Attributes:
+        stored: its durable bytes; None where the archive has the same dataset already.
+    """
+
+    header: Header
+    content: bytes
+    stored: Stored | None
+
+
 def keep(archive: Archive, content: bytes, source: Source) -> Arrival:
     """Keep one Part 10 file; when this returns, it survives power loss.
 
@@ -64,39 +77,58 @@ def keep(archive: Archive, content: bytes, source: Source) -> Arrival:
         NotDicom: The bytes are no DICOM instance; nothing was kept.
         OSError: The bytes could not be made durable.
     """
-    return keep_instance(archive, read_header(content), content, source=source)
+    return enter(archive, prepare(archive, read_header(content), content), source)
 
 
-def keep_instance(archive: Archive, header: Header, content: bytes, *, source: Source) -> Arrival:
-    """Keep one Part 10 file whose header was read already; durable as `keep` is.
+def prepare(archive: Archive, header: Header, content: bytes) -> Prepared:
+    """Make the bytes of one Part 10 file durable; the catalog does not know of them yet.
 
     Raises:
         OSError: The bytes could not be made durable.
     """
-    if _is_here_already(archive, header, content):
-        return Arrival(
-            uid=InstanceUid(header.instance_uid),
-            study_uid=StudyUid(header.study_uid),
-            outcome="duplicate",
-        )
-    stored = Stored(digest=archive.objects.put(content), size_bytes=len(content))
+    with archive.database.read() as connection:
+        is_repeat = _is_here_already(connection, header, content, objects=archive.objects)
+    stored = None
+    if not is_repeat:
+        stored = Stored(digest=archive.objects.put(content), size_bytes=len(content))
+    return Prepared(header=header, content=content, stored=stored)
+
+
+def enter(archive: Archive, prepared: Prepared, source: Source) -> Arrival:
+    """Enter a prepared instance into the catalog; when this returns, it survives power loss.
+
+    Raises:
+        OSError: The catalog cannot be written.
+    """
+    header, stored, objects = prepared.header, prepared.stored, archive.objects
+    repeat = Arrival(
+        uid=InstanceUid(header.instance_uid),
+        study_uid=StudyUid(header.study_uid),
+        outcome="duplicate",
+    )
+    if stored is None:
+        return repeat
     with archive.database.write() as connection:
+        # It may have come by another way meanwhile.
+        if _is_here_already(connection, header, prepared.content, objects=objects):
+            return repeat
         arrival = insert_instance(connection, header, stored, source=source)
         if arrival.outcome == "new":
-            _mark_changed(connection, arrival.study_uid)
+            connection.execute(_CHANGE, {"study_uid": arrival.study_uid, "now": clock.timestamp()})
     if arrival.outcome == "conflict":
         _log.warning("instance_conflicts", study=arrival.study_uid, instance=arrival.uid)
     return arrival
 
 
-def _is_here_already(archive: Archive, header: Header, content: bytes) -> bool:
+def _is_here_already(
+    connection: sa.Connection, header: Header, content: bytes, *, objects: ObjectStore
+) -> bool:
     """Tell whether an instance is here with the same dataset, whatever its file meta says."""
-    with archive.database.read() as connection:
-        row = connection.execute(_FIND, {"instance_uid": header.instance_uid}).first()
+    row = connection.execute(_FIND, {"instance_uid": header.instance_uid}).first()
     if row is None or row.transfer_syntax_uid != header.transfer_syntax_uid:
         return False
     try:
-        known = archive.objects.get(Digest(row.digest))
+        known = objects.get(Digest(row.digest))
     except (UnknownName, DamagedObject):
         return False  # what came now mends it
     return known[dataset_offset(known) :] == content[dataset_offset(content) :]
@@ -148,40 +180,6 @@ def hold(connection: sa.Connection, holding: Holding) -> None:
             "held_at": holding.held_at or clock.timestamp(),
         },
     )
-
-
-def open_association(archive: Archive, calling_ae: str, address: str) -> int:
-    """Record that a sender connected and return the row's id."""
-    with archive.database.write() as connection:
-        done = connection.execute(
-            ASSOCIATION.insert().values(
-                calling_ae=calling_ae, address=address, opened_at=clock.timestamp(), ended=""
-            )
-        )
-        key = done.inserted_primary_key
-        assert key is not None  # noqa: S101 - the insert above made it
-        return int(key[0])
-
-
-def close_association(archive: Archive, association: int, ended: str) -> None:
-    """Record that a sender left; `ended` is `released`, `aborted` or `lost`."""
-    with archive.database.write() as connection:
-        connection.execute(
-            ASSOCIATION.update()
-            .where(ASSOCIATION.c.id == association)
-            .values(closed_at=clock.timestamp(), ended=ended)
-        )
-
-
-def close_lost_associations(archive: Archive) -> int:
-    """Close what a listener that died left open; call it before listening. Returns how many."""
-    with archive.database.write() as connection:
-        done = connection.execute(
-            ASSOCIATION.update()
-            .where(ASSOCIATION.c.closed_at.is_(None))
-            .values(closed_at=clock.timestamp(), ended="lost")
-        )
-        return int(done.rowcount)
 
 
 def _conflict(header: Header, digest: Digest, reason: str) -> Holding:
@@ -301,7 +299,3 @@ def _instance_row(header: Header, stored: Stored, source: Source) -> dict[str, o
         "source": source.name,
         "association": source.association,
     }
-
-
-def _mark_changed(connection: sa.Connection, study_uid: StudyUid) -> None:
-    connection.execute(_CHANGE, {"study_uid": study_uid, "now": clock.timestamp()})

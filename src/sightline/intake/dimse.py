@@ -14,12 +14,12 @@ from pynetdicom.pdu_primitives import A_ABORT
 
 from sightline import clock, log
 from sightline.archive.archive import Archive
-from sightline.archive.receiving import (
+from sightline.archive.associations import (
     close_association,
     close_lost_associations,
-    keep_instance,
     open_association,
 )
+from sightline.archive.receiving import enter, prepare
 from sightline.errors import BadSettings, NotDicom
 from sightline.formats.dicom_file import (
     IMPLEMENTATION_CLASS_UID,
@@ -207,7 +207,7 @@ class Listener:
                 _log.warning("store_refused", association=sender.row, problem="UIDs differ")
                 return NOT_OF_THIS_CLASS
             source = Source(name=f"dimse:{sender.name}", association=sender.row)
-            keep_instance(self._archive, header, content, source=source)
+            enter(self._archive, prepare(self._archive, header, content), source)
         except (NotDicom, UnicodeEncodeError) as error:
             problem = error.problem if isinstance(error, NotDicom) else "UIDs are not ASCII"
             _log.warning("store_refused", association=sender.row, problem=problem)

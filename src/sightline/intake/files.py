@@ -1,14 +1,17 @@
 """Importing files: folders, media, zip and tar archives, and any junk that lies among them."""
 
 import dataclasses
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from sightline import log
 from sightline.archive.archive import Archive
-from sightline.archive.receiving import keep
+from sightline.archive.receiving import Prepared, enter, keep, prepare
 from sightline.errors import BadSettings, NotDicom
+from sightline.formats.dicom_file import read_header
 from sightline.intake.unpacking import Found, find_files
 from sightline.values.arrival import Arrival, Source
 from sightline.values.identity import StudyUid
@@ -18,6 +21,8 @@ _SOURCE = Source(name="import")
 # A DICOMDIR (PS3.10 8.6) lists the instances of a medium and is none itself.
 _MEDIA_DIRECTORY = b"UI\x14\x001.2.840.10008.1.3.10"
 _META_BYTES = 512
+_WRITERS = 4
+_MAX_UNDERWAY_BYTES = 256 * 1024**2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,13 +75,14 @@ def import_path(
     counts: Counter[str] = Counter()
     refused: list[RefusedFile] = []
     studies: set[StudyUid] = set()
-    for found in find_files(path):
-        taken = _take(archive, found)
-        if isinstance(taken, Arrival):
-            counts[taken.outcome] += 1
-            studies.add(taken.study_uid)
-        elif isinstance(taken, RefusedFile):
-            refused.append(taken)
+    for found, prepared in _prepare_all(archive, find_files(path)):
+        if isinstance(prepared, Prepared):
+            with _told_when_full():
+                arrival = enter(archive, prepared, _SOURCE)
+            counts[arrival.outcome] += 1
+            studies.add(arrival.study_uid)
+        elif isinstance(prepared, RefusedFile):
+            refused.append(prepared)
         else:
             counts["skipped"] += 1
         on_progress(found.weight_bytes)
@@ -99,22 +105,48 @@ def keep_file(archive: Archive, content: bytes, source: Source) -> Arrival:
         NotDicom: The bytes are no DICOM instance.
         BadSettings: The archive cannot be written.
     """
-    try:
+    with _told_when_full():
         return keep(archive, content, source)
-    except OSError as error:
-        raise BadSettings(
-            f"the archive cannot be written: {error}",
-            hint="Make room, then repeat it: what is there already is not taken twice.",
-        ) from error
 
 
-def _take(archive: Archive, found: Found) -> Arrival | RefusedFile | None:
-    """Keep one file; None where it is no DICOM instance."""
+def _prepare_all(
+    archive: Archive, files: Iterable[Found]
+) -> Iterator[tuple[Found, Prepared | RefusedFile | None]]:
+    """Make files durable, several at a time because each waits for the disk; keep their order."""
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        underway: deque[tuple[Found, Future[Prepared | RefusedFile | None]]] = deque()
+        for found in files:
+            underway.append((found, writers.submit(_prepare, archive, found)))
+            while len(underway) > _WRITERS or _bytes_of(underway) > _MAX_UNDERWAY_BYTES:
+                first, prepared = underway.popleft()
+                yield first, prepared.result()
+        for first, prepared in underway:
+            yield first, prepared.result()
+
+
+def _bytes_of(underway: Iterable[tuple[Found, object]]) -> int:
+    return sum(len(found.content) for found, _ in underway)
+
+
+def _prepare(archive: Archive, found: Found) -> Prepared | RefusedFile | None:
+    """Make one file durable; None where it is no DICOM instance."""
     if found.refused:
         return RefusedFile(name=found.name, reason=found.refused)
     if not found.content or _MEDIA_DIRECTORY in found.content[:_META_BYTES]:
         return None
     try:
-        return keep_file(archive, found.content, _SOURCE)
+        with _told_when_full():
+            return prepare(archive, read_header(found.content), found.content)
     except NotDicom as error:
         return RefusedFile(name=found.name, reason=error.problem)
+
+
+@contextmanager
+def _told_when_full() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BadSettings(
+            f"the archive cannot be written: {error}",
+            hint="Make room, then repeat it: what is there already is not taken twice.",
+        ) from error
