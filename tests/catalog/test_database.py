@@ -153,6 +153,6 @@ def test_a_full_disk_is_an_os_error_and_leaves_nothing(database: Database) -> No
             row = ROW | {"name": "x" * 1_000_000}
             connection.execute(archive_tables.PATIENT.insert().values(**row))
 
-    with pytest.raises(OSError, match="cannot be written: database or disk is full"):
+    with pytest.raises(OSError, match="cannot be used: database or disk is full"):
         write()
     assert patients(database) == 0

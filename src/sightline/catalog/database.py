@@ -52,8 +52,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Give a connection that sees one state of the database."""
-        with self.engine.connect() as connection:
+        """Give a connection that sees one state of the database.
+
+        Raises:
+            OSError: The disk fails, or no file can be opened.
+        """
+        with _disk_errors(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -63,11 +67,9 @@ class Database:
         Raises:
             OSError: The disk is full or fails, or another process writes for too long.
         """
-        try:
-            with self._turn, self.engine.execution_options(writes=True).begin() as connection:
-                yield connection
-        except sa.exc.OperationalError as error:
-            raise OSError(f"the catalog cannot be written: {error.orig}") from error
+        engine = self.engine.execution_options(writes=True)
+        with _disk_errors(), self._turn, engine.begin() as connection:
+            yield connection
 
     def close(self) -> None:
         """Close every connection."""
@@ -87,6 +89,14 @@ def insert_new(connection: sa.Connection, table: sa.Table, row: dict[str, Any]) 
         from sqlalchemy.dialects import sqlite as dialect  # type: ignore[no-redef]  # noqa: PLC0415 - one of two
     done = connection.execute(dialect.insert(table).values(**row).on_conflict_do_nothing())
     return bool(done.rowcount)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        raise OSError(f"the catalog cannot be used: {error.orig}") from error
 
 
 def _speak_sqlite(engine: sa.Engine) -> None:

@@ -120,14 +120,14 @@ class Listener:
 
     def _handlers(self) -> list[evt.EventHandlerType]:
         return [
-            (evt.EVT_CONN_OPEN, self._bound),
+            (evt.EVT_CONN_OPEN, self._limit),
             (evt.EVT_ESTABLISHED, self._open),
             (evt.EVT_ACSE_RECV, self._note_end),
             (evt.EVT_RELEASED, self._note_release),
             (evt.EVT_C_STORE, self._store),
         ]
 
-    def _bound(self, event: evt.Event) -> None:
+    def _limit(self, event: evt.Event) -> None:
         provider = event.assoc.dul
         assert provider.socket is not None  # noqa: S101 - the event says it has just been opened
         provider.socket = BoundedSocket(
