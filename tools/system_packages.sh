@@ -9,6 +9,7 @@ need storescu dcmtk
 need dciodvfy dicom3tools
 need chromium chromium
 need dcm2niix dcm2niix
+need strace strace
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ]; then sudo=""; elif sudo -n true 2>/dev/null; then sudo="sudo"; else
   echo "Tests that need these packages will be skipped:$missing"

@@ -107,6 +107,7 @@ def _unpack(path: Path, name: str) -> Iterator[_Closed]:
         elif _is_tar(head):
             yield from _members_of_tar(file, file, name)
         elif head.startswith(b"\x1f\x8b") and _is_tar(_first_block(path)):
+            _check_gzip(file)
             with gzip.GzipFile(fileobj=file) as inflated:
                 yield from _members_of_tar(inflated, file, name)
         else:
@@ -126,6 +127,15 @@ def _is_tar(head: bytes) -> bool:
 def _first_block(path: Path) -> bytes:
     with gzip.open(path) as inflated:
         return inflated.read(_BLOCK_BYTES)
+
+
+def _check_gzip(file: IO[bytes]) -> None:
+    """Inflate all of it once: its checksum stands at the end, and members are taken before."""
+    with gzip.GzipFile(fileobj=file) as inflated:
+        whole = _Forward(inflated, file)
+        while whole.read(_STEP_BYTES):
+            pass
+    file.seek(0)
 
 
 def _members_of_zip(file: IO[bytes], name: str) -> Iterator[_Closed]:
