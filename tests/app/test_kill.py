@@ -22,7 +22,8 @@ KINDS = ("OT", "SEG", "SR")
 
 
 def _phantoms(sightline: Sightline, folder: Path, count: int) -> list[Path]:
-    sightline.run("phantoms", "chest", str(folder), "--patients", str(count), "--size", "tiny")
+    options = ("--patients", str(count), "--first", "21", "--size", "tiny")
+    sightline.run("phantoms", "chest", str(folder), *options)
     return sorted(path for path in (folder / "dicom").iterdir() if path.is_dir())
 
 
