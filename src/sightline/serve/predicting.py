@@ -7,6 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from sightline import clock, extras, log
 from sightline.archive.archive import Archive
 from sightline.archive.results import start_prediction
@@ -119,21 +122,11 @@ def predict_series(
         seconds=round(clock.monotonic() - began, 2),
     )
     picture = overlay_picture(volume, drawn, footer=record.label)
-    write = _Writer(archive, record, prediction, sources)
-    seg = write_seg(
-        drawn,
-        sources,
-        identity=write.identity("seg"),
-        is_manual=False,
-        tracking_uids={each.class_name: each.tracking_uid for each in finding.measurements},
-    )
-    sr = write_sr(finding, sources, seg, identity=write.identity("sr"))
-    sc = write_sc(picture, sources, identity=write.identity("sc"))
     return Predicted(
         prediction=prediction,
         finding=finding,
         picture_digest=archive.objects.put(png(picture)),
-        objects=(write.keep("seg", seg), write.keep("sr", sr), write.keep("sc", sc)),
+        objects=_Writer(archive, record, prediction, sources).write(drawn, finding, picture),
     )
 
 
@@ -154,7 +147,23 @@ class _Writer:
     prediction: Prediction
     sources: list[Path]
 
-    def identity(self, kind: str) -> ResultIdentity:
+    def write(
+        self, drawn: Segmentation, finding: Finding, picture: npt.NDArray[np.uint8]
+    ) -> tuple[tuple[LineageId, Digest], ...]:
+        """Write SEG, SR and SC and keep them; SR and SEG share their tracking UIDs."""
+        tracking_uids = {each.class_name: each.tracking_uid for each in finding.measurements}
+        seg = write_seg(
+            drawn,
+            self.sources,
+            identity=self._identity("seg"),
+            is_manual=False,
+            tracking_uids=tracking_uids,
+        )
+        sr = write_sr(finding, self.sources, seg, identity=self._identity("sr"))
+        sc = write_sc(picture, self.sources, identity=self._identity("sc"))
+        return self._keep("seg", seg), self._keep("sr", sr), self._keep("sc", sc)
+
+    def _identity(self, kind: str) -> ResultIdentity:
         lineage_id = result_id(self.prediction.lineage_id, kind)
         return ResultIdentity(
             instance_uid=InstanceUid(uid_from(lineage_id)),
@@ -168,7 +177,7 @@ class _Writer:
             lineage_id=lineage_id,
         )
 
-    def keep(self, kind: str, content: bytes) -> tuple[LineageId, Digest]:
+    def _keep(self, kind: str, content: bytes) -> tuple[LineageId, Digest]:
         return result_id(self.prediction.lineage_id, kind), self.archive.objects.put(content)
 
 

@@ -185,11 +185,16 @@ class _Run:
                 save_checkpoint(workdir, state, network=self.network, optimizer=self.optimizer)
             yield _progress(state, first, settings.steps, batch=settings.batch), state
 
+    @property
+    def _learning_rate(self) -> float:
+        settings = self.recipe.training
+        return settings.fine_tuning_rate if self.start_digest else settings.learning_rate
+
     def _step(self, batch: Batch) -> float:
         settings = self.recipe.training
         share_left = 1 - batch.step / settings.steps
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate * share_left**0.9
+            group["lr"] = self._learning_rate * share_left**0.9
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
         images = batch.images.contiguous(memory_format=torch.channels_last_3d)

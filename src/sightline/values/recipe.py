@@ -60,6 +60,11 @@ class Training(_Part):
     steps: int = Field(default=1000, ge=1)
     batch: int = Field(default=2, ge=1)
     learning_rate: float = Field(default=0.1, gt=0)
+    fine_tuning_rate: float = Field(
+        default=0.01,
+        gt=0,
+        description="Learning rate of a run that starts from an earlier model.",
+    )
     weight_decay: float = Field(default=3e-5, ge=0)
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 where the processor or device computes it."
