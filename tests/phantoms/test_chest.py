@@ -24,9 +24,9 @@ def test_a_seed_is_the_same_phantom_to_the_bit() -> None:
 
 
 def test_the_default_is_quick_and_of_the_promised_size() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     phantom = chest_ct(1)
-    assert time.monotonic() - start < 1.5
+    assert time.process_time() - start < 1.5
     assert phantom.volume.voxels.shape == (48, 128, 128)
     assert phantom.volume.voxels.dtype == np.int16
     assert phantom.volume.geometry.spacing_mm == pytest.approx((3.0, 3.0, 3.0))
