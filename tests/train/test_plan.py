@@ -99,6 +99,21 @@ def test_what_the_recipe_says_is_kept() -> None:
     assert made.reasons["spacing_mm"] == made.reasons["task"] == "the recipe"
 
 
+def test_the_recipe_may_say_the_channels_of_every_level() -> None:
+    network = CHEST.network.model_copy(update={"channels": [4, 24, 48]})
+    made = plan(CHEST.model_copy(update={"network": network}), LARGE_CT)
+    assert made.channels == (4, 24, 48)
+    assert len(made.strides) == 3
+    assert made.reasons["channels"] == "the recipe"
+
+
+def test_levels_are_not_said_twice() -> None:
+    text = CHEST.to_yaml().replace("channels: null", "channels: [8, 16, 32]")
+    assert Recipe.from_yaml(text).network.channels == [8, 16, 32]
+    with pytest.raises(BadRecipe, match="channels or levels"):
+        Recipe.from_yaml(text.replace("levels: null", "levels: 3"))
+
+
 @pytest.mark.parametrize("shape", [(3, 5, 4), (35, 51, 35), (1, 300, 200), (250, 512, 512)])
 def test_any_collection_gets_a_network_that_computes(shape: tuple[int, int, int]) -> None:
     small = dataclasses.replace(LARGE_CT, median_shape=shape)

@@ -1,7 +1,7 @@
 """What a task is: its loss in training, and how an answer is scored."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -25,6 +25,21 @@ class ClassScore:
     volume_error_ml: float
 
 
+class Loss(Protocol):
+    """Tells how far logits are from a mask; the less, the better."""
+
+    def __call__(
+        self, logits: Sequence[torch.Tensor], mask: torch.Tensor, *, class_balance: float
+    ) -> torch.Tensor:
+        """Compare logits (batch, classes + 1, ...), finest level first, with a mask.
+
+        Args:
+            logits: of every level.
+            mask: uint8 (batch, slices, rows, columns).
+            class_balance: 0 counts every voxel alike; at 1 every class weighs the same.
+        """
+
+
 class Score(Protocol):
     """Compares an answer with the truth."""
 
@@ -40,13 +55,12 @@ class Task:
 
     Attributes:
         title: for people.
-        loss: of logits (batch, classes + 1, ...), finest level first, and a mask
-            (batch, slices, rows, columns) of uint8.
+        loss: what training makes small.
         score: compares two masks on one grid, class by class.
     """
 
     title: str
-    loss: Callable[[Sequence[torch.Tensor], torch.Tensor], torch.Tensor]
+    loss: Loss
     score: Score
 
 

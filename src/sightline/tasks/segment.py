@@ -13,15 +13,20 @@ from sightline.values.arrays import Mask
 _SMOOTH = 1.0
 
 
-def loss(logits: Sequence[torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
+def loss(
+    logits: Sequence[torch.Tensor], mask: torch.Tensor, *, class_balance: float = 0.0
+) -> torch.Tensor:
     """Sum Dice and cross-entropy over the levels, each half the weight of the finer one.
 
-    The coarsest level is left out: a few voxels of it cannot show a small class.
+    The coarsest level is left out: a few voxels of it cannot show a small class. In the
+    cross-entropy a voxel weighs its class's share of the voxels to the power -`class_balance`:
+    where a class is rare, plain cross-entropy first drives its share of every voxel to nothing,
+    and with it the gradient of its Dice.
     """
     levels = logits[:-1] if len(logits) > 1 else logits
     weights = [0.5**level for level in range(len(levels))]
     total = sum(
-        weight * _level_loss(level, _shrunk(mask, level.shape[2:]))
+        weight * _level_loss(level, _shrunk(mask, level.shape[2:]), class_balance)
         for weight, level in zip(weights, levels, strict=True)
     )
     return torch.as_tensor(total / sum(weights))
@@ -37,17 +42,18 @@ def score(
     )
 
 
-def _level_loss(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def _level_loss(logits: torch.Tensor, mask: torch.Tensor, class_balance: float) -> torch.Tensor:
     log_shares = functional.log_softmax(logits.float(), dim=1)
     # Compared instead of nll_loss, whose CUDA backward is not deterministic.
     numbers = torch.arange(logits.shape[1], device=mask.device).view(1, -1, 1, 1, 1)
     truth = (mask[:, None] == numbers).to(log_shares.dtype)
-    entropy = -(log_shares * truth).sum(dim=1).mean()
-    shares = log_shares.exp()[:, 1:]
-    truth = truth[:, 1:]
     axes = (0, 2, 3, 4)
+    counts = truth.sum(axes)
+    weights = (counts.sum() / counts.clamp_min(1)) ** class_balance
+    entropy = -((log_shares * truth).sum(axes) * weights).sum() / (counts * weights).sum()
+    shares, truth = log_shares.exp()[:, 1:], truth[:, 1:]
     shared = (shares * truth).sum(axes)
-    dice = (2 * shared + _SMOOTH) / (shares.sum(axes) + truth.sum(axes) + _SMOOTH)
+    dice = (2 * shared + _SMOOTH) / (shares.sum(axes) + counts[1:] + _SMOOTH)
     return entropy + 1 - dice.mean()
 
 

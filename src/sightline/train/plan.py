@@ -66,14 +66,7 @@ def _fresh(recipe: Recipe, fingerprint: Fingerprint) -> Plan:
     patch = _divisible(patch_wish, levels.strides)
     if patch != patch_wish:
         reasons["patch"] += "; rounded up so that every level halves evenly"
-    channels = tuple(
-        min(recipe.network.base_channels * 2**level, recipe.network.max_channels)
-        for level in range(len(levels.strides))
-    )
-    reasons["channels"] = (
-        f"{recipe.network.base_channels} doubled at every level, at most "
-        f"{recipe.network.max_channels}"
-    )
+    channels = _channels(recipe, len(levels.strides), reasons)
     reasons["batch"] = "the recipe"
     reasons["overlap"] = "a quarter of a window: the faint edge of one is inside its neighbour"
     reasons["memory_mb"] = "activations and gradients of one step, estimated"
@@ -92,6 +85,19 @@ def _fresh(recipe: Recipe, fingerprint: Fingerprint) -> Plan:
         overlap=_OVERLAP,
         memory_mb=_memory_mb(patch, levels.strides, channels, batch=recipe.training.batch),
         reasons=reasons,
+    )
+
+
+def _channels(recipe: Recipe, levels: int, reasons: dict[str, str]) -> tuple[int, ...]:
+    network = recipe.network
+    if network.channels is not None:
+        reasons["channels"] = "the recipe"
+        return tuple(network.channels[:levels])
+    reasons["channels"] = (
+        f"{network.base_channels} doubled at every level, at most {network.max_channels}"
+    )
+    return tuple(
+        min(network.base_channels * 2**level, network.max_channels) for level in range(levels)
     )
 
 
@@ -168,7 +174,8 @@ def _levels(
     recipe: Recipe, patch: Triple, *, spacing: SpacingMm, reasons: dict[str, str]
 ) -> _Levels:
     """Halve axes while they stay long enough, thick slices later than the plane."""
-    most = recipe.network.levels or _MOST_LEVELS
+    asked = len(recipe.network.channels or ()) or recipe.network.levels
+    most = asked or _MOST_LEVELS
     size, voxel = list(patch), list(spacing)
     strides: list[Triple] = [(1, 1, 1)]
     kernels: list[Triple] = [_kernel(voxel)]
@@ -184,8 +191,8 @@ def _levels(
         strides.append((stride[0], stride[1], stride[2]))
         kernels.append(_kernel(voxel))
     reason = f"halved until an edge would fall below {_SMALLEST_EDGE} voxels"
-    if recipe.network.levels:
-        reason = f"{reason}, at most {recipe.network.levels} levels by the recipe"
+    if asked:
+        reason = f"{reason}, at most {asked} levels by the recipe"
     reasons["strides"] = f"{reason}; an axis of thick slices waits for the plane"
     reasons["kernels"] = "3; 1 along an axis whose voxels are over twice as long"
     return _Levels(strides=tuple(strides), kernels=tuple(kernels))

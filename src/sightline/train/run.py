@@ -200,7 +200,9 @@ class _Run:
         images = batch.images.contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_bfloat16):
             logits = self.network(images)
-        loss = TASKS.get(self.plan.task).loss(logits, batch.masks)
+        loss = TASKS.get(self.plan.task).loss(
+            logits, batch.masks, class_balance=settings.class_balance
+        )
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
         self.optimizer.step()

@@ -52,6 +52,18 @@ class Network(_Part):
     base_channels: int = Field(default=16, ge=4)
     max_channels: int = Field(default=256, ge=8)
     levels: int | None = Field(default=None, ge=2, le=8)
+    channels: list[Annotated[int, Field(ge=4)]] | None = Field(
+        default=None,
+        min_length=2,
+        max_length=8,
+        description="One a level, finest first; instead of levels, base_channels, max_channels.",
+    )
+
+    @model_validator(mode="after")
+    def _says_levels_once(self) -> Self:
+        if self.channels is not None and self.levels is not None:
+            raise ValueError("give channels or levels, not both")
+        return self
 
 
 class Training(_Part):
@@ -71,6 +83,12 @@ class Training(_Part):
     )
     foreground_share: float = Field(
         default=0.5, ge=0, le=1, description="Share of patches centred on a class."
+    )
+    class_balance: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="0 counts every voxel alike; towards 1 the voxels of rare classes count more.",
     )
     affine_share: float = Field(
         default=0.3, ge=0, le=1, description="Share of patches turned, and share scaled."
