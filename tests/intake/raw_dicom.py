@@ -53,9 +53,8 @@ def read_pdu(connection: socket.socket) -> tuple[int, bytes]:
 
 def store(connection: socket.socket, sop_class: str, instance_uid: str, dataset: bytes) -> int:
     """Send a C-STORE-RQ and return the status that is answered."""
-    command = _command(sop_class, instance_uid)
-    connection.sendall(pdu(4, _pdv(3, command)))
-    connection.sendall(pdu(4, _pdv(2, dataset)))
+    connection.sendall(pdu(4, pdv(3, command(sop_class, instance_uid))))
+    connection.sendall(pdu(4, pdv(2, dataset)))
     kind, answer = read_pdu(connection)
     assert kind == 4
     at = answer.index(struct.pack("<HHL", 0x0000, 0x0900, 2))
@@ -63,14 +62,16 @@ def store(connection: socket.socket, sop_class: str, instance_uid: str, dataset:
     return int(status)
 
 
-def _command(sop_class: str, instance_uid: str) -> bytes:
+def command(sop_class: str, instance_uid: str, *, kind: int = _C_STORE_RQ) -> bytes:
+    """The command set of a request; of a C-STORE-RQ with a data set."""
+    dataset_type = 1 if kind == _C_STORE_RQ else 0x0101
     elements = b"".join(
         (
             _element(0x0002, _even(sop_class)),
-            _element(0x0100, struct.pack("<H", _C_STORE_RQ)),
+            _element(0x0100, struct.pack("<H", kind)),
             _element(0x0110, struct.pack("<H", 7)),
             _element(0x0700, struct.pack("<H", 0)),
-            _element(0x0800, struct.pack("<H", 1)),
+            _element(0x0800, struct.pack("<H", dataset_type)),
             _element(0x1000, _even(instance_uid)),
         )
     )
@@ -85,8 +86,9 @@ def _even(uid: str) -> bytes:
     return uid.encode() + b"\0" * (len(uid) % 2)
 
 
-def _pdv(header: int, content: bytes) -> bytes:
-    return struct.pack(">LBB", len(content) + 2, 1, header) + content
+def pdv(header: int, content: bytes, *, context: int = 1) -> bytes:
+    """A fragment: bit 0 of `header` says command, bit 1 says last."""
+    return struct.pack(">LBB", len(content) + 2, context, header) + content
 
 
 def _item(kind: int, content: bytes) -> bytes:

@@ -206,8 +206,8 @@ def test_a_sender_that_vanishes_amid_an_instance_leaves_nothing(
     listener: Listener, peer: Destination, archive: Archive, tmp_path: Path
 ) -> None:
     with associated(listener.port) as connection:
-        # A P-DATA PDU that claims 1,000 bytes and brings 10.
-        connection.sendall(struct.pack(">BxL", 4, 1000) + bytes(10))
+        # A P-DATA PDU that claims a command of 994 bytes and brings 10.
+        connection.sendall(struct.pack(">BxLLBB", 4, 1000, 996, 1, 3) + bytes(10))
         wait_until(lambda: endings(archive) == [""])
     wait_until(lambda: endings(archive) == ["lost"])
     assert kept(archive) == {}

@@ -134,7 +134,11 @@ def read_header(content: bytes) -> Header:
 
 
 def part10(
-    dataset: bytes, *, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str
+    dataset: bytes | memoryview,
+    *,
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    transfer_syntax_uid: str,
 ) -> bytes:
     """Put preamble and file meta before the bytes of a dataset, which stay as they are.
 
