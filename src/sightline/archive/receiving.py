@@ -1,6 +1,7 @@
 """Taking instances in: durable bytes first, then one transaction of the catalog."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
@@ -100,24 +101,48 @@ def enter(archive: Archive, prepared: Prepared, source: Source) -> Arrival:
     Raises:
         OSError: The catalog cannot be written.
     """
-    header, stored, objects = prepared.header, prepared.stored, archive.objects
-    repeat = Arrival(
+    (arrival,) = enter_all(archive, [(prepared, source)])
+    return arrival
+
+
+def enter_all(archive: Archive, group: Sequence[tuple[Prepared, Source]]) -> list[Arrival]:
+    """Enter prepared instances in one transaction: all of them, or none.
+
+    Raises:
+        OSError: The catalog cannot be written.
+    """
+    if all(prepared.stored is None for prepared, _ in group):
+        return [_repeat(prepared.header) for prepared, _ in group]
+    with archive.database.write() as connection:
+        arrivals = [
+            _enter(connection, archive.objects, prepared=prepared, source=source)
+            for prepared, source in group
+        ]
+    for arrival in arrivals:
+        if arrival.outcome == "conflict":
+            _log.warning("instance_conflicts", study=arrival.study_uid, instance=arrival.uid)
+    return arrivals
+
+
+def _enter(
+    connection: sa.Connection, objects: ObjectStore, *, prepared: Prepared, source: Source
+) -> Arrival:
+    header, stored = prepared.header, prepared.stored
+    # It may have come by another way meanwhile.
+    if stored is None or _is_here_already(connection, header, prepared.content, objects=objects):
+        return _repeat(header)
+    arrival = insert_instance(connection, header, stored, source=source)
+    if arrival.outcome == "new":
+        connection.execute(_CHANGE, {"study_uid": arrival.study_uid, "now": clock.timestamp()})
+    return arrival
+
+
+def _repeat(header: Header) -> Arrival:
+    return Arrival(
         uid=InstanceUid(header.instance_uid),
         study_uid=StudyUid(header.study_uid),
         outcome="duplicate",
     )
-    if stored is None:
-        return repeat
-    with archive.database.write() as connection:
-        # It may have come by another way meanwhile.
-        if _is_here_already(connection, header, prepared.content, objects=objects):
-            return repeat
-        arrival = insert_instance(connection, header, stored, source=source)
-        if arrival.outcome == "new":
-            connection.execute(_CHANGE, {"study_uid": arrival.study_uid, "now": clock.timestamp()})
-    if arrival.outcome == "conflict":
-        _log.warning("instance_conflicts", study=arrival.study_uid, instance=arrival.uid)
-    return arrival
 
 
 def _is_here_already(

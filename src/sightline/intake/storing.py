@@ -9,7 +9,8 @@ from pydicom._uid_dict import UID_dictionary
 
 from sightline import log
 from sightline.archive.archive import Archive
-from sightline.archive.receiving import enter, prepare
+from sightline.archive.entrance import Entrance
+from sightline.archive.receiving import prepare
 from sightline.errors import NotDicom
 from sightline.formats.dicom_file import part10, read_header
 from sightline.intake.commands import Kind
@@ -27,7 +28,10 @@ CANNOT_UNDERSTAND = 0xC000
 def storing(archive: Archive) -> Service:
     """Return the service that stores into an archive."""
     return Service(
-        kind=Kind.C_STORE, takes=is_storage_class, syntaxes=None, handle=_Storing(archive).handle
+        kind=Kind.C_STORE,
+        takes=is_storage_class,
+        syntaxes=None,
+        handle=_Storing(archive, Entrance(archive)).handle,
     )
 
 
@@ -43,6 +47,7 @@ def is_storage_class(sop_class_uid: str) -> bool:
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Storing:
     archive: Archive
+    entrance: Entrance
 
     def handle(self, association: Association, request: Request) -> None:
         status = OUT_OF_RESOURCES if association.row is None else self._keep(association, request)
@@ -66,7 +71,7 @@ class _Storing:
                 _log.warning("store_refused", association=association.row, problem="UIDs differ")
                 return NOT_OF_THIS_CLASS
             source = Source(name=f"dimse:{association.calling_ae}", association=association.row)
-            enter(self.archive, prepare(self.archive, header, content), source)
+            self.entrance.enter(prepare(self.archive, header, content), source)
         except NotDicom as error:
             _log.warning("store_refused", association=association.row, problem=error.problem)
             return CANNOT_UNDERSTAND

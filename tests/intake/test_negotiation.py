@@ -1,0 +1,122 @@
+"""What is accepted of an association request, read back by pynetdicom."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+)
+from pynetdicom import AE, build_role
+from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import A_ASSOCIATE, AsynchronousOperationsWindowNegotiation
+from pynetdicom.sop_class import ModalityWorklistInformationFind, Verification
+
+from sightline.errors import BadFile
+from sightline.intake.dimse import Listener
+from sightline.intake.negotiation import AssociationRequest
+from tests.counterparties import HOST
+from tests.intake.raw_dicom import associate_request, connected, read_pdu
+
+
+def associate(listener: Listener, *contexts: tuple[str, list[str]], **more: object) -> Association:
+    """Associate as pynetdicom does, and release at once."""
+    entity = AE()
+    for sop_class, syntaxes in contexts:
+        entity.add_requested_context(sop_class, syntaxes)
+    association = entity.associate(HOST, listener.port, **more)
+    association.release()
+    return association
+
+
+def test_the_first_syntax_proposed_is_accepted_for_storage(listener: Listener) -> None:
+    made = associate(
+        listener,
+        (CTImageStorage, [JPEG2000Lossless, ExplicitVRLittleEndian]),
+        ("1.2.3.4.5", ["1.2.3.4.6"]),
+    )
+    accepted = {each.abstract_syntax: each.transfer_syntax for each in made.accepted_contexts}
+    assert accepted == {CTImageStorage: [JPEG2000Lossless], "1.2.3.4.5": ["1.2.3.4.6"]}
+
+
+def test_each_context_is_refused_with_its_reason(listener: Listener) -> None:
+    made = associate(
+        listener,
+        (CTImageStorage, [ExplicitVRLittleEndian]),
+        (ModalityWorklistInformationFind, [ExplicitVRLittleEndian]),
+        (Verification, [JPEG2000Lossless]),
+    )
+    refused = {each.abstract_syntax: each.result for each in made.rejected_contexts}
+    assert refused == {ModalityWorklistInformationFind: 3, Verification: 4}
+    assert [each.abstract_syntax for each in made.accepted_contexts] == [CTImageStorage]
+
+
+def test_roles_are_accepted_for_storage_alone(listener: Listener) -> None:
+    asked = [
+        build_role(uid, scu_role=True, scp_role=True) for uid in (CTImageStorage, Verification)
+    ]
+    made = associate(
+        listener,
+        (CTImageStorage, [ExplicitVRLittleEndian]),
+        (Verification, [ImplicitVRLittleEndian]),
+        ext_neg=asked,
+    )
+    roles = {each.abstract_syntax: (each.as_scu, each.as_scp) for each in made.accepted_contexts}
+    assert roles == {CTImageStorage: (True, True), Verification: (True, False)}
+
+
+def test_the_window_is_not_negotiated_and_our_pdu_is_told(listener: Listener) -> None:
+    window = AsynchronousOperationsWindowNegotiation()
+    window.maximum_number_operations_invoked = 8
+    window.maximum_number_operations_performed = 8
+    made = associate(listener, (Verification, [ImplicitVRLittleEndian]), ext_neg=[window])
+    assert made.acceptor.asynchronous_operations == (1, 1)
+    assert made.acceptor.maximum_length == 131072
+
+
+@pytest.mark.parametrize(
+    ("start", "replaced", "rejection"),
+    [
+        (6, b"\0\0", (1, 2, 2)),  # protocol version
+        (74 + 4, b"9", (1, 1, 2)),  # application context
+    ],
+)
+def test_what_nobody_could_accept_is_rejected_with_the_reason(
+    listener: Listener, start: int, replaced: bytes, rejection: tuple[int, int, int]
+) -> None:
+    request = associate_request()
+    with connected(listener.port) as connection:
+        connection.sendall(request[:start] + replaced + request[start + len(replaced) :])
+        kind, content = read_pdu(connection)
+    assert (kind, tuple(content[1:])) == (3, rejection)
+
+
+def test_titles_come_back_as_they_were_sent(listener: Listener) -> None:
+    request = associate_request(calling_ae="  odd one")
+    with connected(listener.port) as connection:
+        connection.sendall(request)
+        _, content = read_pdu(connection)
+    assert content[4:68] == request[10:74]
+
+
+@given(st.binary(max_size=100), st.integers(0, 250))
+def test_any_bytes_are_a_request_or_one_error(noise: bytes, at: int) -> None:
+    request = associate_request()
+    with contextlib.suppress(BadFile):
+        AssociationRequest.read(request[:at] + noise + request[at + len(noise) :])
+    with contextlib.suppress(BadFile):
+        AssociationRequest.read(noise)
+
+
+def test_what_pynetdicom_asks_is_read() -> None:
+    primitive = A_ASSOCIATE()
+    primitive.calling_ae_title, primitive.called_ae_title = "A B", "US"
+    primitive.application_context_name = "1.2.840.10008.3.1.1.1"
+    read = AssociationRequest.read(A_ASSOCIATE_RQ(primitive).encode())
+    assert (read.calling_ae, read.called_ae, read.offers) == ("A B", "US", ())
+    assert read.is_unusable() is None
