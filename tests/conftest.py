@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.counterparties", "tests.hubs"]
+pytest_plugins = ["tests.counterparties", "tests.certificates", "tests.hubs"]
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,39 @@ class Settings(BaseSettings):
         description="Largest instance taken by C-STORE; it is held in memory while it comes.",
         json_schema_extra={"unit": "byte"},
     )
-    max_associations: int = Field(default=32, ge=1, description="DICOM associations at a time.")
+    max_associations: int = Field(
+        default=64, ge=1, description="DICOM associations at a time, in each receiver."
+    )
+    max_associations_per_address: int = Field(
+        default=32, ge=1, description="Those from one address, so that no host takes all of them."
+    )
+    receivers: int = Field(
+        default=1, ge=1, description="Processes that receive on the port of the DICOM listener."
+    )
+    check_called_ae: bool = Field(
+        default=False, description="Reject an association that calls us by another title than ours."
+    )
+    allowed_calling_aes: str = Field(
+        default="",
+        description="AE titles that may associate, with commas between. Empty: all may.",
+    )
+    allowed_addresses: str = Field(
+        default="",
+        description="Addresses and networks that may connect to the DICOM listener, with commas "
+        "between, such as `10.1.2.3, 10.1.0.0/16`. Empty: all may.",
+    )
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="PEM file with our certificate. With it the DICOM listener speaks TLS alone.",
+    )
+    tls_key: Path | None = Field(
+        default=None, description="PEM file with its key, where the certificate's has none."
+    )
+    tls_ca: Path | None = Field(
+        default=None,
+        description="PEM file with the authorities we trust: callers must then show a certificate "
+        "of theirs, and peers that we call by TLS are held to it.",
+    )
     max_outbox_attempts: int = Field(
         default=30, ge=1, description="Attempts to deliver a result before it is marked failed."
     )
@@ -113,7 +145,8 @@ class Settings(BaseSettings):
     def as_environment(self) -> dict[str, str]:
         """Return an environment in which a child process reads these very settings."""
         given = {
-            f"SIGHTLINE_{name.upper()}": str(value) for name, value in self.model_dump().items()
+            f"SIGHTLINE_{name.upper()}": str(value)
+            for name, value in self.model_dump(exclude_none=True).items()
         }
         return dict(os.environ) | given  # noqa: TID251 - the door to the environment
 

@@ -26,6 +26,7 @@ class Sightline:
     dimse_port: int
     pacs: str = ""
     quiet_period_s: float = 1.0
+    receivers: int = 1
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -40,6 +41,7 @@ class Sightline:
             "SIGHTLINE_DIMSE_PORT": str(self.dimse_port),
             "SIGHTLINE_PACS": self.pacs,
             "SIGHTLINE_QUIET_PERIOD_S": str(self.quiet_period_s),
+            "SIGHTLINE_RECEIVERS": str(self.receivers),
             "SIGHTLINE_THREADS": "2",
             "COLUMNS": "200",
         }

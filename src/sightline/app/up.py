@@ -1,4 +1,7 @@
-"""`sightline up`: the listener and the web server here, the worker in a process beside."""
+"""`sightline up`: the listener and the web server here, the worker in a process beside.
+
+Where the setting `receivers` asks for several, they receive in processes beside too.
+"""
 
 import os
 import signal
@@ -8,7 +11,9 @@ import threading
 
 from sightline import clock, log
 from sightline.archive.archive import Archive
+from sightline.archive.associations import close_lost_associations
 from sightline.hub.hub import Hub
+from sightline.intake.connections import listen
 from sightline.intake.dimse import Listener
 from sightline.settings import Settings
 from sightline.web.app import create_app
@@ -29,52 +34,118 @@ def run_up(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     archive, hub = Archive.open(settings), Hub.open(settings)
-    listener = Listener(archive, settings)
     web = WebServer(settings, create_app(settings, archive, hub))
-    worker = WorkerProcess(settings)
-    listener.start()
+    worker = ChildProcess(settings, ("worker",))
+    receiving: Listener | Receivers
+    if settings.receivers == 1:
+        receiving = Listener(archive, settings)
+    else:
+        receiving = Receivers(archive, settings)
+    receiving.start()
     try:
         web.start()
         worker.start()
-        _log.info("up", web=web.url, dimse=f"{settings.ae_title}@{settings.host}:{listener.port}")
+        _log.info("up", web=web.url, dimse=f"{settings.ae_title}@{settings.host}:{receiving.port}")
         while not stop.wait(_TICK_S):
             worker.revive()
+            if isinstance(receiving, Receivers):
+                receiving.revive()
     finally:
         worker.stop()
         web.stop()
-        listener.stop()
+        receiving.stop()
         archive.close()
         hub.close()
 
 
-class WorkerProcess:
-    """A child process that works, started again with growing pauses when it dies."""
+class Receivers:
+    """Processes that receive on one port, started again when they die.
 
-    def __init__(self, settings: Settings) -> None:
+    Raises:
+        BadSettings: The address, the port, a rule or a certificate cannot be used.
+    """
+
+    def __init__(self, archive: Archive, settings: Settings) -> None:
+        Listener(archive, settings)  # it says here, not in each of them, what is wrong
+        self._archive = archive
         self._settings = settings
+        self._listening = listen(settings.host, settings.dimse_port)
+        self._processes: dict[int, ChildProcess] = {}
+
+    @property
+    def port(self) -> int:
+        """The TCP port that they share."""
+        return int(self._listening.getsockname()[1])
+
+    def start(self) -> None:
+        """Start them."""
+        close_lost_associations(self._archive)
+        descriptor = self._listening.fileno()
+        for number in range(1, self._settings.receivers + 1):
+            verb = ("receive", "--number", str(number), "--descriptor", str(descriptor))
+            child = ChildProcess(self._settings, verb, descriptors=(descriptor,))
+            child.start()
+            self._processes[number] = child
+
+    def revive(self) -> None:
+        """Start again whichever died, and close the associations it had."""
+        for number, child in self._processes.items():
+            if child.revive():
+                close_lost_associations(self._archive, receiver=number)
+
+    def stop(self) -> None:
+        """End all of them."""
+        for child in self._processes.values():
+            child.stop()
+        self._listening.close()
+
+
+class ChildProcess:
+    """A process of ours, started again with growing pauses when it dies.
+
+    Args:
+        settings: which it reads as we did.
+        verb: what it does: a verb of `sightline` that takes `--parent`, and its options.
+        descriptors: what it finds open.
+    """
+
+    def __init__(
+        self, settings: Settings, verb: tuple[str, ...], *, descriptors: tuple[int, ...] = ()
+    ) -> None:
+        self._settings = settings
+        self._verb = verb
+        self._descriptors = descriptors
         self._process: subprocess.Popen[bytes] | None = None
         self._pause_s = 1.0
         self._next_start = 0.0
 
     def start(self) -> None:
-        """Start the worker."""
-        command = [sys.executable, "-m", "sightline", "worker", "--parent", str(os.getpid())]
-        self._process = subprocess.Popen(command, env=self._settings.as_environment())  # noqa: S603 - our own command
+        """Start it."""
+        command = [sys.executable, "-m", "sightline", *self._verb, "--parent", str(os.getpid())]
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            command, env=self._settings.as_environment(), pass_fds=self._descriptors
+        )
 
-    def revive(self) -> None:
-        """Start the worker again if it died."""
+    def revive(self) -> bool:
+        """Start it again if it died; tell whether we have just found it dead."""
         if self._process is None or self._process.poll() is None:
-            return
-        if self._next_start == 0.0:
-            _log.error("worker_died", status=self._process.returncode, restart_in=self._pause_s)
+            return False
+        is_news = self._next_start == 0.0
+        if is_news:
+            _log.error(
+                f"{self._verb[0]}_died",
+                status=self._process.returncode,
+                restart_in=self._pause_s,
+            )
             self._next_start = clock.monotonic() + self._pause_s
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
         elif clock.monotonic() >= self._next_start:
             self._next_start = 0.0
             self.start()
+        return is_news
 
     def stop(self) -> None:
-        """Let the worker finish its step, then end it."""
+        """Let it finish its step, then end it."""
         if self._process is None:
             return
         self._process.terminate()

@@ -11,6 +11,7 @@ from sightline.archive.studies import complete_quiet_studies, mark_started, stud
 from sightline.deid.hub_door import HubDoor
 from sightline.hub.hub import Hub
 from sightline.jobs.engine import Jobs
+from sightline.peers.tls import client_tls
 from sightline.serve.outbox import deliver_due
 from sightline.serve.predicting import Engine
 from sightline.settings import Settings
@@ -59,9 +60,13 @@ def _start_complete_studies(archive: Archive, jobs: Jobs, settings: Settings) ->
 
 
 def _send_until(stop: threading.Event, archive: Archive, settings: Settings) -> None:
+    tls = client_tls(settings)
     while not stop.is_set():
         sent = deliver_due(
-            archive, calling_ae=settings.ae_title, max_attempts=settings.max_outbox_attempts
+            archive,
+            calling_ae=settings.ae_title,
+            max_attempts=settings.max_outbox_attempts,
+            tls=tls,
         )
         if not sent:
             stop.wait(_TICK_S)

@@ -1,16 +1,22 @@
 """Who is connected: a study is complete only when its senders have left."""
 
+import sqlalchemy as sa
+
 from sightline import clock
 from sightline.archive.archive import Archive
 from sightline.catalog.archive_tables import ASSOCIATION
 
 
-def open_association(archive: Archive, calling_ae: str, address: str) -> int:
-    """Record that a sender connected and return the row's id."""
+def open_association(archive: Archive, calling_ae: str, address: str, *, receiver: int = 0) -> int:
+    """Record that a sender connected to a receiving process and return the row's id."""
     with archive.database.write() as connection:
         done = connection.execute(
             ASSOCIATION.insert().values(
-                calling_ae=calling_ae, address=address, opened_at=clock.timestamp(), ended=""
+                calling_ae=calling_ae,
+                address=address,
+                opened_at=clock.timestamp(),
+                ended="",
+                receiver=receiver,
             )
         )
         key = done.inserted_primary_key
@@ -28,12 +34,16 @@ def close_association(archive: Archive, association: int, ended: str) -> None:
         )
 
 
-def close_lost_associations(archive: Archive) -> int:
-    """Close what a listener that died left open; call it before listening. Returns how many."""
+def close_lost_associations(archive: Archive, *, receiver: int | None = None) -> int:
+    """Close what a receiving process that died left open; return how many.
+
+    Call it before one listens again: for all of them, or for the one that died.
+    """
+    is_of_it = sa.true() if receiver is None else ASSOCIATION.c.receiver == receiver
     with archive.database.write() as connection:
         done = connection.execute(
             ASSOCIATION.update()
-            .where(ASSOCIATION.c.closed_at.is_(None))
+            .where(ASSOCIATION.c.closed_at.is_(None), is_of_it)
             .values(closed_at=clock.timestamp(), ended="lost")
         )
         return int(done.rowcount)

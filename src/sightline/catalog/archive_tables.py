@@ -59,6 +59,8 @@ ASSOCIATION = sa.Table(
     sa.Column("opened_at", sa.Float, nullable=False),
     sa.Column("closed_at", sa.Float, index=True),
     sa.Column("ended", sa.String, nullable=False),
+    # Which process has it; what one that died left open is closed by this.
+    sa.Column("receiver", sa.Integer, nullable=False, server_default="0"),
 )
 
 INSTANCE = sa.Table(

@@ -9,6 +9,7 @@ from rich.progress import Progress
 
 from sightline.cli.context import new_verb, settings_of
 from sightline.peers.dimse import dicom_files, parse_destination, send
+from sightline.peers.tls import client_tls
 
 APP = new_verb()
 
@@ -16,12 +17,14 @@ APP = new_verb()
 @APP.command("send")
 def send_(
     ctx: typer.Context,
-    destination: Annotated[str, typer.Argument(help="Where to, as AETITLE@host:port.")],
+    destination: Annotated[
+        str, typer.Argument(help="Where to, as AETITLE@host:port, with /tls behind for TLS.")
+    ],
     path: Annotated[Path, typer.Argument(help="A file, or a folder of DICOM files.")],
 ) -> None:
     """Send every DICOM file at PATH by C-STORE, as it is."""
     settings = settings_of(ctx)
-    peer = parse_destination(destination)
+    peer = parse_destination(destination, tls=client_tls(settings))
     files = dicom_files(path)
     with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("send", total=len(files))

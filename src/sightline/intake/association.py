@@ -74,12 +74,18 @@ class AcceptedAssociation:
                 self._answer(self._inbox.next())
         except AssociationOver as over:
             self.ended = over.ended
+            if over.ended == "lost":
+                self._abort(_ABORT_BY_USER)  # we may be the ones who stop
         except BadFile as error:
             _log.warning("association_broken", association=self.row, problem=error.problem)
             self.ended = "aborted"
             self._abort(_ABORT_BY_PROVIDER)
         except OSError as error:
             _log.warning("association_lost", association=self.row, error=str(error))
+            self._abort(_ABORT_BY_USER)
+        except Exception as error:  # noqa: BLE001 - what a service did not foresee ends its association
+            _log.error("association_failed", association=self.row, error=type(error).__name__)
+            self.ended = "aborted"
             self._abort(_ABORT_BY_USER)
 
     def count(self, what: str) -> None:
@@ -182,7 +188,8 @@ class AcceptedAssociation:
 def hang_up(connection: socket.socket) -> None:
     """Have the thread that reads from a connection find its end."""
     with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RD)
+        # Not the method of a TLS socket, which would go on in the clear.
+        socket.socket.shutdown(connection, socket.SHUT_RD)
 
 
 def _broken(what: str) -> BadFile:

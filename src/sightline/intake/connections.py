@@ -5,8 +5,10 @@ request has come in whole is handed on.
 """
 
 import dataclasses
+import errno
 import selectors
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 
@@ -26,6 +28,8 @@ _MAX_HELD_BYTES = 32 * 1024**2
 _REQUEST_TIMEOUT_S = 10.0
 _MAX_WAITING = 512
 _MAX_WAITING_AT_ADDRESS = 128
+_COURTESY_S, _MOST_COURTESY = 0.001, 8
+_PATIENCE_S = 2.0
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -33,13 +37,20 @@ class Visitor:
     """A connection that asks for an association.
 
     Attributes:
+        is_greeted: whether its TLS handshake is over; True where there is none.
         came: all that came of it, the head of its request first.
     """
 
     connection: socket.socket
     address: str
     deadline: float = 0.0
+    is_greeted: bool = True
     came: bytearray = dataclasses.field(default_factory=bytearray)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it speaks without TLS."""
+        return not isinstance(self.connection, ssl.SSLSocket)
 
     @property
     def request(self) -> bytes:
@@ -58,11 +69,25 @@ class Reception:
     Args:
         listening: bound; this one closes it.
         admit: called with each visitor whose request came whole; its connection is then its own.
+        lets_in: tells whether connections from an address are taken.
+        tls: what connections are secured with; None where they are not.
+        busy: tells how many associations this process has, where others share the port.
     """
 
-    def __init__(self, listening: socket.socket, admit: Callable[[Visitor], None]) -> None:
+    def __init__(
+        self,
+        listening: socket.socket,
+        admit: Callable[[Visitor], None],
+        *,
+        lets_in: Callable[[str], bool],
+        tls: ssl.SSLContext | None,
+        busy: Callable[[], int],
+    ) -> None:
         self._listening = listening
+        self._busy = busy
         self._admit = admit
+        self._lets_in = lets_in
+        self._tls = tls
         self._waiting: dict[socket.socket, Visitor] = {}
         self._held_bytes = 0
         self._selector = selectors.DefaultSelector()
@@ -103,17 +128,33 @@ class Reception:
             self._drop_late()
 
     def _accept(self) -> None:
+        # All processes that share the port wake for a newcomer: the idle ones come first.
+        clock.pause(min(self._busy(), _MOST_COURTESY) * _COURTESY_S)
         try:
             connection, (address, *_) = self._listening.accept()
         except BlockingIOError:
             return  # another process took it
+        if not self._lets_in(address):
+            _log.warning("address_refused", address=address)
+            connection.close()
+            return
         self._make_room(address)
         connection.setblocking(False)
         # Answers are small and awaited: Nagle's algorithm would hold them back.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        deadline = clock.monotonic() + _REQUEST_TIMEOUT_S
+        if self._tls is not None:
+            try:
+                connection = self._tls.wrap_socket(
+                    connection, server_side=True, do_handshake_on_connect=False
+                )
+            except OSError:
+                connection.close()  # it has left already
+                return
         self._waiting[connection] = Visitor(
-            connection=connection, address=address, deadline=deadline
+            connection=connection,
+            address=address,
+            deadline=clock.monotonic() + _REQUEST_TIMEOUT_S,
+            is_greeted=self._tls is None,
         )
         self._selector.register(connection, selectors.EVENT_READ)
 
@@ -127,6 +168,19 @@ class Reception:
 
     def _look_at(self, visitor: Visitor) -> None:
         try:
+            if not visitor.is_greeted:
+                _greet(visitor)
+            self._read(visitor)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return  # more has to come
+        except ssl.SSLError as error:
+            _log.warning("tls_failed", address=visitor.address, problem=error.reason)
+            self._drop(visitor.connection)
+        except OSError:
+            self._drop(visitor.connection)
+
+    def _read(self, visitor: Visitor) -> None:
+        while True:  # until all is read that TLS has decrypted: the selector knows nothing of it
             content = visitor.connection.recv(_STEP_BYTES)
             if not content:
                 raise ConnectionAbortedError("it ended")
@@ -135,12 +189,12 @@ class Reception:
             if len(visitor.came) >= _request_bytes(visitor.came):
                 self._forget(visitor.connection)
                 self._admit(visitor)
-            elif self._held_bytes > _MAX_HELD_BYTES:
+                return
+            if self._held_bytes > _MAX_HELD_BYTES:
                 self._drop(next(iter(self._waiting)))
-        except BlockingIOError:
-            return
-        except OSError:
-            self._drop(visitor.connection)
+                return
+            if visitor.is_plain:
+                return
 
     def _drop_late(self) -> None:
         now = clock.monotonic()
@@ -158,20 +212,36 @@ class Reception:
         self._selector.unregister(connection)
 
 
+def _greet(visitor: Visitor) -> None:
+    """Go on with a TLS handshake as far as its bytes came.
+
+    Raises:
+        OSError: More has to come, or it failed.
+    """
+    assert isinstance(visitor.connection, ssl.SSLSocket)  # noqa: S101 - only these wait for it
+    visitor.connection.do_handshake()
+    visitor.is_greeted = True
+
+
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
+    """Return a socket that listens; a process that is about to end may hold the port a moment.
 
     Raises:
         BadSettings: The address or the port cannot be used.
     """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise BadSettings(
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            hint="Is Sightline running already? Set host and dimse_port to free ones.",
-        ) from error
+    deadline = clock.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and clock.monotonic() < deadline:
+                clock.pause(_TICK_S)
+                continue
+            raise BadSettings(
+                f"cannot listen on {host}:{port}: {error.strerror}",
+                hint="Is Sightline running already? Set host and dimse_port to free ones.",
+            ) from error
 
 
 def _request_bytes(head: bytearray) -> int:

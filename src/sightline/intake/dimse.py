@@ -5,6 +5,7 @@ What is done for requests stands in the services: `verifying.py`, `storing.py`.
 
 import contextlib
 import dataclasses
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from sightline.archive.associations import (
     open_association,
 )
 from sightline.errors import BadFile
+from sightline.intake.admission import Admission
 from sightline.intake.association import AcceptedAssociation, hang_up
 from sightline.intake.connections import Reception, Visitor, listen
 from sightline.intake.negotiation import TOO_MANY, AssociationRequest, Rejection, accept
@@ -23,6 +25,7 @@ from sightline.intake.services import Services, table
 from sightline.intake.storing import storing
 from sightline.intake.upper_layer import Wire
 from sightline.intake.verifying import VERIFYING
+from sightline.peers.tls import server_tls
 from sightline.settings import Settings
 
 _log = log.get("intake")
@@ -48,13 +51,25 @@ class Listener:
         archive: where associations are recorded.
         settings: who may associate, and the bounds.
         offered: what is done for requests; all that we can where it is not given.
+        receiver: which of several receiving processes we are, from 1; 0 where there is one.
+
+    Raises:
+        BadSettings: A rule or a certificate cannot be used.
     """
 
     def __init__(
-        self, archive: Archive, settings: Settings, offered: Services | None = None
+        self,
+        archive: Archive,
+        settings: Settings,
+        offered: Services | None = None,
+        *,
+        receiver: int = 0,
     ) -> None:
         self._archive = archive
         self._settings = settings
+        self._receiver = receiver
+        self._admission = Admission.of(settings)
+        self._tls = server_tls(settings)
         self._services = services(archive) if offered is None else offered
         self._reception: Reception | None = None
         self._conversations: dict[int, _Conversation] = {}
@@ -65,16 +80,26 @@ class Listener:
         """The TCP port; 0 before the start where the settings leave the choice to the system."""
         return self._settings.dimse_port if self._reception is None else self._reception.port
 
-    def start(self) -> None:
+    def start(self, listening: socket.socket | None = None) -> None:
         """Listen.
+
+        Args:
+            listening: a socket that other processes may share; one of our own where not given.
 
         Raises:
             BadSettings: The address or the port cannot be used.
         """
         settings = self._settings
-        listening = listen(settings.host, settings.dimse_port)
-        lost = close_lost_associations(self._archive)
-        self._reception = Reception(listening, self._admit)
+        if listening is None:
+            listening = listen(settings.host, settings.dimse_port)
+        lost = close_lost_associations(self._archive, receiver=self._receiver or None)
+        self._reception = Reception(
+            listening,
+            self._admit,
+            lets_in=self._admission.lets_in,
+            tls=self._tls,
+            busy=lambda: len(self._conversations) if self._receiver else 0,
+        )
         self._reception.start()
         _log.info("listening", ae_title=settings.ae_title, port=self.port, lost=lost)
 
@@ -124,7 +149,9 @@ class Listener:
         settings = self._settings
         asked = AssociationRequest.read(visitor.request)
         wire = Wire(visitor.connection, visitor.more, max_pdu_bytes=settings.max_pdu_bytes)
-        rejection = asked.is_unusable() or self._take_a_place(visitor)
+        rejection = (
+            asked.is_unusable() or self._admission.rejection(asked) or self._take_a_place(visitor)
+        )
         if rejection is not None:
             _log.warning("association_rejected", calling_ae=asked.calling_ae, reason=rejection)
             visitor.connection.sendall(rejection.encode())
@@ -145,8 +172,12 @@ class Listener:
 
     def _take_a_place(self, visitor: Visitor) -> Rejection | None:
         with self._lock:
-            established = sum(each.is_established for each in self._conversations.values())
-            if established >= self._settings.max_associations:
+            places = [
+                each.visitor.address for each in self._conversations.values() if each.is_established
+            ]
+            if len(places) >= self._settings.max_associations:
+                return TOO_MANY
+            if places.count(visitor.address) >= self._settings.max_associations_per_address:
                 return TOO_MANY
             self._conversations[id(visitor)].is_established = True
         return None
@@ -156,7 +187,9 @@ class Listener:
         """Note in catalog and log that an association begins, and how it ends."""
         name, address, opened_at = association.calling_ae, association.address, clock.monotonic()
         try:
-            association.row = open_association(self._archive, name, address)
+            association.row = open_association(
+                self._archive, name, address, receiver=self._receiver
+            )
         except OSError as error:
             # Nothing can be stored without the row: C-STORE is refused.
             _log.error("association_not_recorded", calling_ae=name, error=error.errno)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ _STORED = frozenset({0x0000, 0xB000, 0xB006, 0xB007})
 _Proposal: TypeAlias = tuple[str, str]
 """Abstract syntax and transfer syntax of a presentation context."""
 
-_DESTINATION = re.compile(r"([ -~]{1,16})@(\[[0-9a-fA-F:.]+\]|[^@:\s]+):(\d{1,5})")
+_DESTINATION = re.compile(r"([ -~]{1,16})@(\[[0-9a-fA-F:.]+\]|[^@:\s]+):(\d{1,5})(/tls)?")
 _ASK = "The peer's log says why; ask its administrator to accept what we send."
 _PREFIX = slice(128, 132)
 _MAX_PDU_BYTES = 131072
@@ -46,15 +47,20 @@ _ANSWER_TIMEOUT_S = 120.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Destination:
-    """A DICOM application entity that listens."""
+    """A DICOM application entity that listens.
+
+    Attributes:
+        tls: what it is called with by TLS; None where it is called in the clear.
+    """
 
     ae_title: str
     host: str
     port: int
+    tls: ssl.SSLContext | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.ae_title}@{host}:{self.port}"
+        return f"{self.ae_title}@{host}:{self.port}{'/tls' if self.tls else ''}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,8 +81,13 @@ class _Outgoing:
     size_bytes: int
 
 
-def parse_destination(text: str) -> Destination:
-    """Read `AETITLE@host:port`; an IPv6 address stands in brackets.
+def parse_destination(text: str, *, tls: ssl.SSLContext | None = None) -> Destination:
+    """Read `AETITLE@host:port`, with `/tls` behind where it speaks TLS; IPv6 stands in brackets.
+
+    Args:
+        text: what a person wrote.
+        tls: what is called with by TLS; where it is not given, the system's authorities are
+            trusted and we show no certificate.
 
     Raises:
         PeerFailed: The text names no destination.
@@ -87,7 +98,12 @@ def parse_destination(text: str) -> Destination:
         raise PeerFailed(
             f"{text!r} names no destination", hint="Write AETITLE@host:port, such as PACS@pacs:104."
         )
-    return Destination(ae_title=match[1].strip(), host=match[2].strip("[]"), port=port)
+    return Destination(
+        ae_title=match[1].strip(),
+        host=match[2].strip("[]"),
+        port=port,
+        tls=(tls or ssl.create_default_context()) if match[4] else None,
+    )
 
 
 def dicom_files(path: Path) -> list[Path]:
@@ -212,6 +228,7 @@ def _associated(
             contexts=[build_context(*proposal) for proposal in sorted(proposals)],
             ae_title=destination.ae_title,
             max_pdu=_MAX_PDU_BYTES,
+            tls_args=(destination.tls, destination.host) if destination.tls else None,
         )
     except OSError as error:
         raise _unreachable(destination) from error
@@ -250,9 +267,10 @@ def _not_established(destination: Destination, association: Association) -> Peer
 
 
 def _unreachable(destination: Destination) -> PeerFailed:
-    return PeerFailed(
-        f"{destination} cannot be reached", hint="Is it running? Check host, port and firewall."
-    )
+    hint = "Is it running? Check host, port and firewall."
+    if destination.tls:
+        hint += " Is its certificate for that host, and of an authority in tls_ca?"
+    return PeerFailed(f"{destination} cannot be reached", hint=hint)
 
 
 def _store(association: Association, each: _Outgoing) -> str:

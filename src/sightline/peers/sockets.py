@@ -1,6 +1,7 @@
 """Sockets of DICOM associations that leave nothing open behind them."""
 
 import socket
+import ssl
 
 from pynetdicom import AE
 from pynetdicom.association import Association
@@ -56,7 +57,11 @@ class CallingEntity(AE):
     """An application entity whose associations use `CallingSocket`."""
 
     def _create_socket(
-        self, assoc: Association, address: AddressInformation, tls_args: object
+        self,
+        assoc: Association,
+        address: AddressInformation,
+        tls_args: tuple[ssl.SSLContext, str] | None,
     ) -> CallingSocket:
-        assert tls_args is None  # noqa: S101 - we pass none yet
-        return CallingSocket(assoc, address=address)
+        calling = CallingSocket(assoc, address=address)
+        calling.tls_args = tls_args
+        return calling

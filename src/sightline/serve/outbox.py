@@ -1,5 +1,7 @@
 """Sending what was published, until the destination has it."""
 
+import ssl
+
 from sightline import log
 from sightline.archive.archive import Archive
 from sightline.archive.results import due_deliveries, record_attempt, record_delivered
@@ -11,16 +13,24 @@ _FIRST_WAIT_S = 2.0
 _LONGEST_WAIT_S = 300.0
 
 
-def deliver_due(archive: Archive, *, calling_ae: str, max_attempts: int) -> int:
+def deliver_due(
+    archive: Archive, *, calling_ae: str, max_attempts: int, tls: ssl.SSLContext | None = None
+) -> int:
     """Send everything that is due, oldest first; return how many arrived.
 
     A destination that fails is tried again after 2 s, 4 s, ... up to 5 minutes. A repeat of
     something that arrived is the same object under the same UID.
+
+    Args:
+        archive: whose results are sent.
+        calling_ae: our application entity title.
+        max_attempts: after which a delivery is marked failed.
+        tls: what destinations that want TLS are called with.
     """
     delivered = 0
     for delivery in due_deliveries(archive):
         try:
-            destination = parse_destination(delivery.destination)
+            destination = parse_destination(delivery.destination, tls=tls)
             send(destination, [archive.objects.path(delivery.digest)], calling_ae=calling_ae)
         except PeerFailed as error:
             attempts = delivery.attempts + 1
