@@ -26,6 +26,11 @@ serve_dimse(Settings.load(data_dir=sys.argv[1], dimse_port=int(sys.argv[2])), st
 """
 
 
+def serve_command(data_dir: Path, port: int) -> list[str]:
+    """What runs a listener, and nothing else, in a process of its own."""
+    return [sys.executable, "-c", _SERVE, str(data_dir), str(port)]
+
+
 @dataclasses.dataclass
 class ListenerProcess:
     """A listener in a process of its own, which tests may kill or starve."""
@@ -39,7 +44,7 @@ class ListenerProcess:
         return Destination(ae_title="SIGHTLINE", host=HOST, port=self.port)
 
     def start(self) -> None:
-        command = [sys.executable, "-c", _SERVE, str(self.data_dir), str(self.port)]
+        command = serve_command(self.data_dir, self.port)
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         wait_until(lambda: listens(self.port))
 

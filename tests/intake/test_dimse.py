@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    MPEG2MPML,
+    MPEG4HP41,
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+)
 from sqlalchemy import select
 
 from sightline.archive.archive import Archive
@@ -38,11 +45,46 @@ SYNTAXES = {
     "jpeg-ls": ("-xt", "MR_small_jpeg_ls_lossless.dcm"),
     "jpeg-ls near": ("-xu", "JPEGLSNearLossless_16.dcm"),
 }
+# What the test data has not: written around fragments that nobody decodes.
+VIDEOS = {
+    "mpeg2 main": ("-xm", MPEG2MPML),
+    "mpeg4": ("-xn", MPEG4HP41),
+}
+STORAGE_CLASSES = (
+    "1.2.840.10008.5.1.4.1.1.1",  # CR
+    "1.2.840.10008.5.1.4.1.1.1.1",  # digital X-ray
+    "1.2.840.10008.5.1.4.1.1.1.2",  # mammography
+    "1.2.840.10008.5.1.4.1.1.2",  # CT
+    "1.2.840.10008.5.1.4.1.1.2.1",  # enhanced CT
+    "1.2.840.10008.5.1.4.1.1.4",  # MR
+    "1.2.840.10008.5.1.4.1.1.4.1",  # enhanced MR
+    "1.2.840.10008.5.1.4.1.1.4.2",  # MR spectroscopy
+    "1.2.840.10008.5.1.4.1.1.3.1",  # ultrasound, multi-frame
+    "1.2.840.10008.5.1.4.1.1.6.1",  # ultrasound
+    "1.2.840.10008.5.1.4.1.1.7",  # secondary capture
+    "1.2.840.10008.5.1.4.1.1.12.1",  # angiography
+    "1.2.840.10008.5.1.4.1.1.20",  # nuclear medicine
+    "1.2.840.10008.5.1.4.1.1.128",  # PET
+    "1.2.840.10008.5.1.4.1.1.66.4",  # segmentation
+    "1.2.840.10008.5.1.4.1.1.88.33",  # comprehensive SR
+    "1.2.840.10008.5.1.4.1.1.104.1",  # encapsulated PDF
+    "1.2.840.10008.5.1.4.1.1.481.1",  # RT image
+    "1.2.840.10008.5.1.4.1.1.481.2",  # RT dose
+    "1.2.840.10008.5.1.4.1.1.481.3",  # RT structure set
+)
 
 
-@pytest.fixture(params=SYNTAXES)
-def compressed(request: pytest.FixtureRequest, test_data: Path, tmp_path: Path) -> tuple[str, Path]:
-    """Give storescu's option for a transfer syntax, and a real file that is written in it."""
+@pytest.fixture(params=[*SYNTAXES, *VIDEOS])
+def compressed(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
+    """Give storescu's option for a transfer syntax, and a file in it: a real one where we can."""
+    if request.param in VIDEOS:
+        option, syntax = VIDEOS[request.param]
+        dataset = slice_of(1, PixelData=encapsulate([bytes(1000), b"not decoded"]))
+        dataset["PixelData"].is_undefined_length = True
+        path = tmp_path / "video.dcm"
+        path.write_bytes(part10_of(dataset, syntax))
+        return option, path
+    test_data: Path = request.getfixturevalue("test_data")
     option, name = SYNTAXES[request.param]
     original = test_data / "dicom/pydicom/test_files" / name
     dataset = pydicom.dcmread(original)
@@ -148,6 +190,21 @@ def test_every_storage_class_is_taken(
     send(peer, [path], calling_ae="TEST")
     (found,) = study(archive, StudyUid(STUDY)).instances
     assert found.sop_class_uid == sop_class
+
+
+def test_dcmtk_stores_twenty_classes(listener: Listener, archive: Archive, tmp_path: Path) -> None:
+    sent = {}
+    for number, sop_class in enumerate(STORAGE_CLASSES, start=1):
+        sent[uid(number)] = part10_of(slice_of(number, SOPClassUID=sop_class))
+        (tmp_path / f"{number}.dcm").write_bytes(sent[uid(number)])
+    done = dcmtk("storescu", "-R", "+sd", HOST, listener.port, tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = kept(archive)
+    assert {name: dataset_of(content) for name, content in found.items()} == {
+        name: dataset_of(content) for name, content in sent.items()
+    }
+    stored = study(archive, StudyUid(STUDY)).instances
+    assert {each.sop_class_uid for each in stored} == set(STORAGE_CLASSES)
 
 
 def test_ten_associations_at_once(listener: Listener, archive: Archive, tmp_path: Path) -> None:
