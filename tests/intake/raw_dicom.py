@@ -29,9 +29,10 @@ def pdu(kind: int, content: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def connected(port: int) -> Iterator[socket.socket]:
-    with socket.create_connection((HOST, port), timeout=20) as connection:
-        yield connection
+def connected(port: int, *, source: str = HOST) -> Iterator[socket.socket]:
+    """Connect from one of the addresses of loopback."""
+    with socket.create_connection((HOST, port), timeout=20, source_address=(source, 0)) as opened:
+        yield opened
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -41,18 +42,27 @@ def is_closed(connection: socket.socket) -> bool:
 
 @contextlib.contextmanager
 def crowd(port: int, *, idle: int, slow: int) -> Iterator[None]:
-    """Hold connections that say nothing, and others that say a byte of their request a second."""
+    """Hold connections that say nothing, and others that say a byte a second.
+
+    Half of the slow ones drip their request, the others a PDU of an open association.
+    """
     leave = threading.Event()
     with contextlib.ExitStack() as connections:
-        for _ in range(idle):
-            connections.enter_context(connected(port))
-        dripping = [connections.enter_context(connected(port)) for _ in range(slow)]
+        for number in range(idle):
+            source = f"127.0.0.{number % 8 + 1}"
+            connections.enter_context(connected(port, source=source))
+        asking = [connections.enter_context(connected(port)) for _ in range(slow - slow // 2)]
+        amid = [connections.enter_context(associated(port)) for _ in range(slow // 2)]
+        words = {
+            **dict.fromkeys(asking, associate_request()),
+            **dict.fromkeys(amid, pdu(4, bytes(999))),
+        }
 
         def drip() -> None:
-            for byte in associate_request():
-                for connection in dripping:
+            for at in range(200):
+                for connection, word in words.items():
                     with contextlib.suppress(OSError):
-                        connection.send(bytes([byte]))
+                        connection.send(word[at : at + 1])
                 if leave.wait(1.0):
                     return
 
@@ -65,6 +75,42 @@ def crowd(port: int, *, idle: int, slow: int) -> Iterator[None]:
             dripper.join()
 
 
+@contextlib.contextmanager
+def flood(port: int, *, threads: int) -> Iterator[list[int]]:
+    """Connect and send what claims 4 GiB or is nonsense, without end; count how often."""
+    leave = threading.Event()
+    counts = [0] * threads
+    claims = (
+        struct.pack(">BxL", 1, 0xFFFFFFFF),
+        associate_request() + struct.pack(">BxL", 4, 0xFFFFFFFF) + bytes(65536),
+        bytes(65536),
+        associate_request()[:100],
+    )
+
+    def pour(number: int) -> None:
+        while not leave.is_set():
+            with contextlib.suppress(OSError), connected(port) as connection:
+                connection.sendall(claims[counts[number] % len(claims)])
+            counts[number] += 1
+
+    pouring = [threading.Thread(target=pour, args=(number,)) for number in range(threads)]
+    for thread in pouring:
+        thread.start()
+    try:
+        yield counts
+    finally:
+        leave.set()
+        for thread in pouring:
+            thread.join()
+
+
+def resident_bytes(listener: ListenerProcess) -> int:
+    assert listener.process is not None
+    status = Path(f"/proc/{listener.process.pid}/status").read_text()
+    (kilobytes,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+    return 1024 * int(kilobytes)
+
+
 @pytest.mark.parametrize(
     ("idle", "slow", "echoes"),
     [(60, 10, 3), pytest.param(500, 50, 20, marks=pytest.mark.gate)],
@@ -72,12 +118,61 @@ def crowd(port: int, *, idle: int, slow: int) -> Iterator[None]:
 def test_a_genuine_echo_is_answered_amid_a_crowd(
     listener_process: ListenerProcess, idle: int, slow: int, echoes: int
 ) -> None:
+    echo_seconds(listener_process.port)
+    before = resident_bytes(listener_process)
     with crowd(listener_process.port, idle=idle, slow=slow):
         times = []
         for _ in range(echoes):
             times.append(echo_seconds(listener_process.port))
             time.sleep(0.25)
+        grown = resident_bytes(listener_process) - before
     assert max(times) <= 2.0
+    assert grown <= 64 * 1024**2
+
+
+@pytest.mark.parametrize(
+    ("threads", "echoes"), [(2, 8), pytest.param(4, 100, marks=pytest.mark.gate)]
+)
+def test_a_genuine_echo_is_answered_amid_a_flood(
+    listener_process: ListenerProcess, threads: int, echoes: int
+) -> None:
+    echo_seconds(listener_process.port)
+    before = resident_bytes(listener_process)
+    with flood(listener_process.port, threads=threads) as counts:
+        times = []
+        for _ in range(echoes):
+            times.append(echo_seconds(listener_process.port))
+            time.sleep(0.25)
+        grown = resident_bytes(listener_process) - before
+    assert sum(counts) >= 10 * echoes
+    assert max(times) <= 2.0
+    assert grown <= 64 * 1024**2
+
+
+def test_the_crowd_of_one_address_does_not_displace_another(listener: Listener) -> None:
+    request = associate_request()
+    with contextlib.ExitStack() as connections:
+        patient = connections.enter_context(connected(listener.port, source="127.0.0.2"))
+        patient.sendall(request[:50])
+        for _ in range(200):
+            connections.enter_context(connected(listener.port))
+        assert echo_seconds(listener.port) <= 2.0
+        patient.sendall(request[50:])
+        assert read_pdu(patient)[0] == 2
+
+
+@pytest.mark.gate
+def test_a_byte_a_second_inside_a_pdu_ends_in_time(listener: Listener) -> None:
+    with associated(listener.port) as connection:
+        connection.sendall(struct.pack(">BxL", 4, 1000))
+        started = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() - started < 90:
+                connection.sendall(b"x")
+                time.sleep(1.0)
+                if is_closed(connection):
+                    break
+        assert time.monotonic() - started <= 70
 
 
 def test_a_request_that_comes_in_pieces_is_served(listener: Listener) -> None:
