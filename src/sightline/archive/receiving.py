@@ -15,6 +15,7 @@ from sightline.catalog.archive_tables import (
     STUDY,
 )
 from sightline.catalog.database import insert_new
+from sightline.catalog.statements import Statement
 from sightline.errors import DamagedObject, UnknownName
 from sightline.formats.dicom_elements import dataset_offset
 from sightline.formats.dicom_file import Header, read_header
@@ -24,29 +25,36 @@ from sightline.values.identity import Digest, InstanceUid, LineageId, Patient, S
 
 _log = log.get("archive")
 
-# Built once: putting a statement together costs more than running it. The look-up is one round
-# trip for what nearly every instance of a study finds.
-_FIND = sa.select(INSTANCE.c.digest, INSTANCE.c.transfer_syntax_uid).where(
-    INSTANCE.c.uid == sa.bindparam("instance_uid")
+# The look-up is one round trip for what nearly every instance of a study finds.
+_FIND = Statement(
+    sa.select(INSTANCE.c.digest, INSTANCE.c.transfer_syntax_uid).where(
+        INSTANCE.c.uid == sa.bindparam("instance_uid")
+    )
 )
-_INSERT = INSTANCE.insert()
-_CHANGE = (
+_INSERT = Statement(INSTANCE.insert())
+_CHANGE = Statement(
     STUDY.update()
     .where(STUDY.c.uid == sa.bindparam("study_uid"))
     .values(revision=STUDY.c.revision + 1, last_received_at=sa.bindparam("now"))
 )
-_LOOK_UP = sa.select(
-    sa.select(INSTANCE.c.digest)
-    .where(INSTANCE.c.uid == sa.bindparam("instance_uid"))
-    .scalar_subquery(),
-    sa.select(STUDY.c.patient).where(STUDY.c.uid == sa.bindparam("study_uid")).scalar_subquery(),
-    sa.select(PATIENT.c.id)
-    .where(
-        PATIENT.c.patient_id == sa.bindparam("patient_id"),
-        PATIENT.c.issuer == sa.bindparam("issuer"),
+_LOOK_UP = Statement(
+    sa.select(
+        sa.select(INSTANCE.c.digest)
+        .where(INSTANCE.c.uid == sa.bindparam("instance_uid"))
+        .scalar_subquery(),
+        sa.select(STUDY.c.patient)
+        .where(STUDY.c.uid == sa.bindparam("study_uid"))
+        .scalar_subquery(),
+        sa.select(PATIENT.c.id)
+        .where(
+            PATIENT.c.patient_id == sa.bindparam("patient_id"),
+            PATIENT.c.issuer == sa.bindparam("issuer"),
+        )
+        .scalar_subquery(),
+        sa.select(sa.func.count())
+        .where(SERIES.c.uid == sa.bindparam("series_uid"))
+        .scalar_subquery(),
     )
-    .scalar_subquery(),
-    sa.select(sa.func.count()).where(SERIES.c.uid == sa.bindparam("series_uid")).scalar_subquery(),
 )
 
 
@@ -133,7 +141,7 @@ def _enter(
         return _repeat(header)
     arrival = insert_instance(connection, header, stored, source=source)
     if arrival.outcome == "new":
-        connection.execute(_CHANGE, {"study_uid": arrival.study_uid, "now": clock.timestamp()})
+        _CHANGE.run(connection, {"study_uid": arrival.study_uid, "now": clock.timestamp()})
     return arrival
 
 
@@ -149,11 +157,11 @@ def _is_here_already(
     connection: sa.Connection, header: Header, content: bytes, *, objects: ObjectStore
 ) -> bool:
     """Tell whether an instance is here with the same dataset, whatever its file meta says."""
-    row = connection.execute(_FIND, {"instance_uid": header.instance_uid}).first()
-    if row is None or row.transfer_syntax_uid != header.transfer_syntax_uid:
+    found = _FIND.rows(connection, {"instance_uid": header.instance_uid})
+    if not found or found[0][1] != header.transfer_syntax_uid:
         return False
     try:
-        known = objects.get(Digest(row.digest))
+        known = objects.get(Digest(found[0][0]))
     except (UnknownName, DamagedObject):
         return False  # what came now mends it
     return known[dataset_offset(known) :] == content[dataset_offset(content) :]
@@ -186,7 +194,7 @@ def insert_instance(
         if not known.has_series:
             _enter_series(connection, header)
         row = _instance_row(header, stored, source)
-        connection.execute(_INSERT, row | {"lineage_id": lineage_id})
+        _INSERT.run(connection, row | {"lineage_id": lineage_id})
     return Arrival(uid=uid, study_uid=study_uid, outcome=outcome)
 
 
@@ -243,8 +251,8 @@ class _Known:
 
 
 def _look_up(connection: sa.Connection, header: Header) -> _Known:
-    digest, owner, patient, series = connection.execute(
-        _LOOK_UP,
+    ((digest, owner, patient, series),) = _LOOK_UP.rows(
+        connection,
         {
             "instance_uid": header.instance_uid,
             "study_uid": header.study_uid,
@@ -252,7 +260,7 @@ def _look_up(connection: sa.Connection, header: Header) -> _Known:
             "patient_id": header.patient.patient_id,
             "issuer": header.patient.issuer,
         },
-    ).one()
+    )
     return _Known(digest=digest, owner=owner, patient=patient, has_series=bool(series))
 
 

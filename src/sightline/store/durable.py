@@ -1,7 +1,7 @@
 """Making files survive power loss: temporary file, fsync, rename, fsync of the folder."""
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 
@@ -11,19 +11,26 @@ def write_durably(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     Raises:
         OSError: The bytes could not be made durable; nothing stands at `path` that was not before.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".incoming-")
-    unfinished = Path(name)
+    unfinished = path.parent / f".incoming-{secrets.token_hex(8)}"
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.chmod(mode)
+        _write_new(unfinished, content, mode=mode)
         unfinished.replace(path)
     except OSError:
         unfinished.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _write_new(path: Path, content: bytes, *, mode: int) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with memoryview(content) as rest:
+            written = 0
+            while written < len(rest):
+                written += os.write(handle, rest[written:])
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:
