@@ -4,6 +4,7 @@ A value comes from, in this order: the command line, a variable `SIGHTLINE_<NAME
 `sightline.toml` in the data directory, the default.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -42,10 +43,36 @@ class Settings(BaseSettings):
         default="",
         description="Where results are sent by C-STORE, as `AETITLE@host:port`. Empty: nowhere.",
     )
+    peers: dict[str, str] = Field(
+        default={},
+        description=(
+            "Other systems by name, each `AETITLE@host:port`: a table in the file, JSON in the "
+            "variable. One that sends to us is asked by C-FIND whether a study is whole; where it "
+            "sends under another title than it is asked under, that title is its name here."
+        ),
+    )
     quiet_period_s: float = Field(
         default=5.0,
         gt=0,
-        description="A study is complete when its associations ended and nothing came for so long.",
+        description=(
+            "Without better evidence a study is complete when its associations ended and nothing "
+            "came for so long; for a sender that is known, what it has shown decides."
+        ),
+        json_schema_extra={"unit": "s"},
+    )
+    min_quiet_period_s: float = Field(
+        default=1.0,
+        gt=0,
+        description="The least that is waited for more, whatever a sender has shown.",
+        json_schema_extra={"unit": "s"},
+    )
+    max_quiet_period_s: float = Field(
+        default=120.0,
+        gt=0,
+        description=(
+            "The most that is waited for more, where the evidence says that something is missing: "
+            "then the study is complete as it is, and says so."
+        ),
         json_schema_extra={"unit": "s"},
     )
     max_pdu_bytes: int = Field(
@@ -145,7 +172,9 @@ class Settings(BaseSettings):
     def as_environment(self) -> dict[str, str]:
         """Return an environment in which a child process reads these very settings."""
         given = {
-            f"SIGHTLINE_{name.upper()}": str(value)
+            f"SIGHTLINE_{name.upper()}": json.dumps(value)
+            if isinstance(value, dict)
+            else str(value)
             for name, value in self.model_dump(exclude_none=True).items()
         }
         return dict(os.environ) | given  # noqa: TID251 - the door to the environment

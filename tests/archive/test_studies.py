@@ -8,9 +8,9 @@ import pytest
 from sightline import clock
 from sightline.archive.archive import Archive
 from sightline.archive.associations import close_association, open_association
+from sightline.archive.completeness import complete_quiet_studies
 from sightline.archive.receiving import keep
 from sightline.archive.studies import (
-    complete_quiet_studies,
     holdings,
     lineage_of_instance,
     list_studies,

@@ -7,6 +7,7 @@ import pytest
 from sightline import clock
 from sightline.archive.archive import Archive
 from sightline.archive.associations import open_association
+from sightline.archive.completeness import complete_quiet_studies
 from sightline.archive.receiving import keep
 from sightline.archive.results import (
     due_deliveries,
@@ -15,7 +16,7 @@ from sightline.archive.results import (
     record_attempt,
     start_prediction,
 )
-from sightline.archive.studies import complete_quiet_studies, record_door, study
+from sightline.archive.studies import record_door, study
 from sightline.archive.worklist import is_picture, overview, worklist
 from sightline.errors import UnknownName
 from sightline.values.arrival import Holding, OutgoingResult, Source

@@ -7,9 +7,10 @@ from pathlib import Path
 import httpx
 
 from sightline.archive.archive import Archive
+from sightline.archive.completeness import complete_quiet_studies
 from sightline.archive.receiving import keep
 from sightline.archive.results import publish, start_prediction
-from sightline.archive.studies import complete_quiet_studies, record_door, study
+from sightline.archive.studies import record_door, study
 from sightline.catalog.hub_tables import COLLECTION_VERSION, RUN
 from sightline.formats.sc import write_sc
 from sightline.formats.seg import write_seg

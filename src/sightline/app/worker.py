@@ -5,9 +5,10 @@ import signal
 import threading
 
 from sightline import log
+from sightline.app.completing import Completer
 from sightline.app.study_job import JOB_NAME, StudyJob
 from sightline.archive.archive import Archive
-from sightline.archive.studies import complete_quiet_studies, mark_started, studies_to_start
+from sightline.archive.studies import mark_started, studies_to_start
 from sightline.deid.hub_door import HubDoor
 from sightline.hub.hub import Hub
 from sightline.jobs.engine import Jobs
@@ -41,18 +42,19 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     jobs.launch(workers=1)
     sender = threading.Thread(target=_send_until, args=(stop, archive, settings), daemon=True)
     sender.start()
+    completer = Completer(archive, settings)
     _log.info("worker_ready")
     while not stop.is_set() and _has_parent(parent):
-        _start_complete_studies(archive, jobs, settings)
+        completer.complete_studies()
+        _start_complete_studies(archive, jobs)
         stop.wait(_TICK_S)
     stop.set()
+    completer.close()
     jobs.close()
     sender.join(timeout=5)
 
 
-def _start_complete_studies(archive: Archive, jobs: Jobs, settings: Settings) -> None:
-    for study_uid in complete_quiet_studies(archive, quiet_period_s=settings.quiet_period_s):
-        _log.info("study_complete", study=study_uid)
+def _start_complete_studies(archive: Archive, jobs: Jobs) -> None:
     for study_uid, revision in studies_to_start(archive):
         # The id makes a repeat after a crash the same job.
         jobs.start(JOB_NAME, f"{study_uid}/{revision}", study_uid=study_uid, revision=revision)

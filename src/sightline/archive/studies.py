@@ -1,17 +1,15 @@
-"""Reading studies back, and deciding when one is complete."""
+"""Reading studies back, and what is recorded of each on its way."""
 
 import dataclasses
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from sightline import clock
 from sightline.archive.archive import Archive
 from sightline.archive.receiving import hold
 from sightline.archive.search import FoundStudy, Window, search_studies
 from sightline.archive.search_keys import Keys
 from sightline.catalog.archive_tables import (
-    ASSOCIATION,
     HOLDING,
     INSTANCE,
     PATIENT,
@@ -71,39 +69,6 @@ def list_studies(archive: Archive) -> list[ListedStudy]:
         for each in search_studies(archive, Keys(), Window()).found
         if each.uid in rows  # one that arrived meanwhile is listed the next time
     ]
-
-
-def complete_quiet_studies(archive: Archive, *, quiet_period_s: float) -> list[StudyUid]:
-    """Mark as complete each study whose senders left and that stayed quiet; return them.
-
-    The reason is kept with the study, for people.
-    """
-    still_open = (
-        sa.select(INSTANCE.c.study_uid)
-        .join(ASSOCIATION, INSTANCE.c.association == ASSOCIATION.c.id)
-        .where(ASSOCIATION.c.closed_at.is_(None))
-    )
-    due = sa.select(STUDY.c.uid, STUDY.c.revision).where(
-        STUDY.c.completed_revision < STUDY.c.revision,
-        STUDY.c.last_received_at <= clock.timestamp() - quiet_period_s,
-        STUDY.c.uid.not_in(still_open),
-    )
-    with archive.database.read() as connection:
-        if not connection.execute(due).first():
-            return []
-    with archive.database.write() as connection:
-        rows = connection.execute(due).all()
-        for uid, revision in rows:
-            connection.execute(
-                STUDY.update()
-                .where(STUDY.c.uid == uid)
-                .values(
-                    completed_revision=revision,
-                    completed_at=clock.timestamp(),
-                    complete_because=_reason(connection, uid, quiet_period_s),
-                )
-            )
-    return [StudyUid(uid) for uid, _ in rows]
 
 
 def studies_to_start(archive: Archive) -> list[tuple[StudyUid, int]]:
@@ -253,17 +218,3 @@ def _instance(archive: Archive, row: sa.Row[tuple[object, ...]]) -> IdentifiedIn
         path=archive.objects.path(Digest(row.digest)),
         lineage_id=LineageId(row.lineage_id) if row.lineage_id else None,
     )
-
-
-def _reason(connection: sa.Connection, study_uid: str, quiet_period_s: float) -> str:
-    ends = connection.execute(
-        sa.select(ASSOCIATION.c.calling_ae, ASSOCIATION.c.ended)
-        .join(INSTANCE, INSTANCE.c.association == ASSOCIATION.c.id)
-        .where(INSTANCE.c.study_uid == study_uid)
-        .distinct()
-    ).all()
-    count = connection.execute(
-        sa.select(sa.func.count()).select_from(INSTANCE).where(INSTANCE.c.study_uid == study_uid)
-    ).scalar_one()
-    senders = ", ".join(f"{ae} ({ended})" for ae, ended in ends) or "no open association"
-    return f"{count} instances; senders gone: {senders}; quiet for {quiet_period_s:g} s"

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from sightline.cli.context import new_verb, settings_of
-from sightline.peers.dimse import dicom_files, parse_destination, send
-from sightline.peers.tls import client_tls
+from sightline.peers.dimse import dicom_files, send
+from sightline.peers.known import peer_named
 
 APP = new_verb()
 
@@ -18,13 +18,13 @@ APP = new_verb()
 def send_(
     ctx: typer.Context,
     destination: Annotated[
-        str, typer.Argument(help="Where to, as AETITLE@host:port, with /tls behind for TLS.")
+        str, typer.Argument(help="A named peer, or AETITLE@host:port, with /tls behind for TLS.")
     ],
     path: Annotated[Path, typer.Argument(help="A file, or a folder of DICOM files.")],
 ) -> None:
     """Send every DICOM file at PATH by C-STORE, as it is."""
     settings = settings_of(ctx)
-    peer = parse_destination(destination, tls=client_tls(settings))
+    peer = peer_named(destination, settings)
     files = dicom_files(path)
     with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("send", total=len(files))

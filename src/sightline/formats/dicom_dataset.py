@@ -7,9 +7,12 @@ from collections.abc import Iterator
 
 import pydicom
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
 
 from sightline.errors import NotDicom
-from sightline.formats.dicom_elements import open_elements
+from sightline.formats.dicom_elements import Elements, Encoding, open_elements
 
 # What pydicom and its decoders raised on mutated files; RecursionError is a RuntimeError.
 _FOREIGN = (
@@ -57,3 +60,45 @@ def open_dataset(content: bytes, *, with_pixels: bool) -> pydicom.FileDataset:
         pass
     with broken_values_are_not_dicom("parse the file"):
         return pydicom.dcmread(io.BytesIO(content), stop_before_pixels=not with_pixels)
+
+
+def parse_dataset(content: bytes, transfer_syntax_uid: str) -> pydicom.Dataset:
+    """Parse a data set without a file around it, as a DIMSE message carries it.
+
+    Raises:
+        NotDicom: It is broken.
+    """
+    encoding = Encoding.of(transfer_syntax_uid)
+    elements = Elements(
+        transfer_syntax_uid=transfer_syntax_uid,
+        encoding=encoding,
+        content=content,
+        offset=0,
+        size_bytes=len(content),
+    )
+    for _ in elements:
+        pass
+    with broken_values_are_not_dicom("parse the data set"):
+        return read_dataset(io.BytesIO(content), encoding.is_implicit, encoding.is_little)
+
+
+def encode_dataset(dataset: pydicom.Dataset, transfer_syntax_uid: str) -> bytes:
+    """Write a data set without a file around it.
+
+    Raises:
+        NotDicom: A value cannot be written.
+    """
+    encoding = Encoding.of(transfer_syntax_uid)
+    with broken_values_are_not_dicom("write the data set"), DicomBytesIO() as buffer:
+        buffer.is_implicit_VR, buffer.is_little_endian = encoding.is_implicit, encoding.is_little
+        write_dataset(buffer, dataset)
+        return buffer.getvalue()
+
+
+def rewritten(content: bytes, transfer_syntax_uid: str) -> bytes:
+    """Return the dataset of a little endian Part 10 file in implicit or explicit VR.
+
+    Raises:
+        NotDicom: The file is broken.
+    """
+    return encode_dataset(open_dataset(content, with_pixels=True), transfer_syntax_uid)

@@ -1,6 +1,7 @@
 """The DICOM listener: who may associate, one thread for each association, what the catalog notes.
 
-What is done for requests stands in the services: `verifying.py`, `storing.py`.
+What is done for requests stands in the services: `verifying.py`, `storing.py`, `query_service.py`,
+`retrieve.py`, `commitment.py`.
 """
 
 import contextlib
@@ -19,8 +20,11 @@ from sightline.archive.associations import (
 from sightline.errors import BadFile
 from sightline.intake.admission import Admission
 from sightline.intake.association import AcceptedAssociation, hang_up
+from sightline.intake.commitment import committing
 from sightline.intake.connections import Reception, Visitor, listen
 from sightline.intake.negotiation import TOO_MANY, AssociationRequest, Rejection, accept
+from sightline.intake.query_service import finding
+from sightline.intake.retrieve import getting, moving
 from sightline.intake.services import Services, table
 from sightline.intake.storing import storing
 from sightline.intake.upper_layer import Wire
@@ -70,7 +74,7 @@ class Listener:
         self._receiver = receiver
         self._admission = Admission.of(settings)
         self._tls = server_tls(settings)
-        self._services = services(archive) if offered is None else offered
+        self._services = services(archive, settings) if offered is None else offered
         self._reception: Reception | None = None
         self._conversations: dict[int, _Conversation] = {}
         self._lock = threading.Lock()
@@ -211,9 +215,16 @@ class Listener:
         )
 
 
-def services(archive: Archive) -> Services:
+def services(archive: Archive, settings: Settings) -> Services:
     """Return what the listener does for the requests of others; a further service joins here."""
-    return table(VERIFYING, storing(archive))
+    return table(
+        VERIFYING,
+        storing(archive),
+        finding(archive),
+        moving(archive, settings),
+        getting(archive),
+        committing(archive, settings),
+    )
 
 
 def serve_dimse(settings: Settings, stop: threading.Event) -> None:

@@ -1,17 +1,17 @@
-"""DICOM SCU: C-ECHO, and C-STORE that sends the stored bytes as they are."""
+"""DICOM SCU: associations, C-ECHO, and C-STORE that sends the stored bytes as they are."""
 
 import dataclasses
 import re
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 import pydicom
-from pynetdicom import _config
+from pynetdicom import _config, evt
 from pynetdicom.association import Association
-from pynetdicom.presentation import build_context
+from pynetdicom.presentation import PresentationContext, build_context, build_role
 
 from sightline import clock
 from sightline.errors import PeerFailed
@@ -25,10 +25,10 @@ from sightline.peers.checkpoint import Checkpoint
 from sightline.peers.sockets import CallingEntity, CallingSocket
 
 _VERIFICATION = "1.2.840.10008.1.1"
-_IMPLICIT_LITTLE = "1.2.840.10008.1.2"
-_EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 # Every peer takes implicit little endian (PS3.5 10.1); these two can be rewritten as it.
-_CONVERTIBLE = frozenset({_IMPLICIT_LITTLE, _EXPLICIT_LITTLE})
+_CONVERTIBLE = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE})
 
 # Success, and the warnings that go with a stored instance (PS3.4 Table B.2-1)
 _STORED = frozenset({0x0000, 0xB000, 0xB006, 0xB007})
@@ -36,13 +36,14 @@ _Proposal: TypeAlias = tuple[str, str]
 """Abstract syntax and transfer syntax of a presentation context."""
 
 _DESTINATION = re.compile(r"([ -~]{1,16})@(\[[0-9a-fA-F:.]+\]|[^@:\s]+):(\d{1,5})(/tls)?")
-_ASK = "The peer's log says why; ask its administrator to accept what we send."
+ASK = "The peer's log says why; ask its administrator to accept what we send."
 _PREFIX = slice(128, 132)
 _MAX_PDU_BYTES = 131072
-_MAX_CONTEXTS = 128
+MAX_CONTEXTS = 128
 _CONNECT_TIMEOUT_S = 10.0
+_ASSOCIATE_TIMEOUT_S = 30.0
 # A peer may write a large object to a slow disk before it answers.
-_ANSWER_TIMEOUT_S = 120.0
+ANSWER_TIMEOUT_S = 120.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +62,14 @@ class Destination:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.ae_title}@{host}:{self.port}{'/tls' if self.tls else ''}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Originator:
+    """Who asked for a C-STORE by C-MOVE (PS3.7 9.1.1.1.6)."""
+
+    ae_title: str
+    message_id: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,13 +133,13 @@ def echo(destination: Destination, *, calling_ae: str) -> float:
         PeerFailed: It cannot be reached, refuses us, or does not answer.
     """
     started = clock.monotonic()
-    proposals = {(_VERIFICATION, _IMPLICIT_LITTLE)}
-    with _associated(destination, proposals, calling_ae) as association:
+    contexts = [build_context(_VERIFICATION, IMPLICIT_LITTLE)]
+    with associated(destination, contexts, calling_ae=calling_ae) as association:
         if not association.accepted_contexts:
-            raise PeerFailed(f"{destination} does not take C-ECHO", hint=_ASK)
+            raise PeerFailed(f"{destination} does not take C-ECHO", hint=ASK)
         status = association.send_c_echo().get("Status")
     if status != 0:
-        raise PeerFailed(f"{destination} did not answer C-ECHO with success", hint=_ASK)
+        raise PeerFailed(f"{destination} did not answer C-ECHO with success", hint=ASK)
     return clock.monotonic() - started
 
 
@@ -160,21 +169,49 @@ def send(
     started = clock.monotonic()
     outgoing = [_outgoing(path) for path in files]
     sent, refused = 0, []
-    for batch, proposals in _batches(outgoing):
-        with _associated(destination, proposals, calling_ae) as association:
-            for each in batch:
-                problem = _store(association, each)
-                if problem:
-                    refused.append(f"{each.uid}: {problem}")
-                else:
-                    sent += 1
-                    on_progress(sent)
+    for uid, problem in _store_each(destination, outgoing, calling_ae=calling_ae):
+        if problem:
+            refused.append(f"{uid}: {problem}")
+        else:
+            sent += 1
+            on_progress(sent)
     if refused:
         raise PeerFailed(
-            f"{destination} took {sent} of {len(outgoing)} instances; {refused[0]}", hint=_ASK
+            f"{destination} took {sent} of {len(outgoing)} instances; {refused[0]}", hint=ASK
         )
     size_bytes = sum(each.size_bytes for each in outgoing)
     return SendReport(instances=sent, size_bytes=size_bytes, seconds=clock.monotonic() - started)
+
+
+def send_for(
+    originator: Originator, destination: Destination, files: Sequence[Path], *, calling_ae: str
+) -> Generator[tuple[str, str], None, None]:
+    """Send Part 10 files that someone else asked for by C-MOVE, one for each step.
+
+    Gives the UID of each instance, and why it was refused: empty where it was stored. Closed
+    before its end it aborts the association.
+
+    Raises:
+        PeerFailed: The peer cannot be reached, or went away.
+        NotDicom: A file is no DICOM instance; nothing was sent.
+        OSError: A file cannot be read; nothing was sent.
+    """
+    outgoing = [_outgoing(path) for path in files]
+    yield from _store_each(destination, outgoing, calling_ae=calling_ae, originator=originator)
+
+
+def _store_each(
+    destination: Destination,
+    outgoing: Sequence[_Outgoing],
+    *,
+    calling_ae: str,
+    originator: Originator | None = None,
+) -> Iterator[tuple[str, str]]:
+    for batch, proposals in _batches(outgoing):
+        contexts = [build_context(*proposal) for proposal in sorted(proposals)]
+        with associated(destination, contexts, calling_ae=calling_ae) as association:
+            for each in batch:
+                yield each.uid, _store(association, each, originator)
 
 
 def _outgoing(path: Path) -> _Outgoing:
@@ -197,7 +234,7 @@ def _batches(
     proposals: set[_Proposal] = set()
     for each in outgoing:
         wanted = proposals | _proposals(each)
-        if len(wanted) > _MAX_CONTEXTS:
+        if len(wanted) > MAX_CONTEXTS:
             yield batch, proposals
             batch, wanted = [], _proposals(each)
         batch.append(each)
@@ -209,26 +246,49 @@ def _batches(
 def _proposals(each: _Outgoing) -> set[_Proposal]:
     own = (each.sop_class_uid, each.transfer_syntax_uid)
     if each.transfer_syntax_uid in _CONVERTIBLE:
-        return {own, (each.sop_class_uid, _IMPLICIT_LITTLE)}
+        return {own, (each.sop_class_uid, IMPLICIT_LITTLE)}
     return {own}
 
 
 @contextmanager
-def _associated(
-    destination: Destination, proposals: set[_Proposal], calling_ae: str
+def associated(
+    destination: Destination,
+    contexts: Sequence[PresentationContext],
+    *,
+    calling_ae: str,
+    provided: Sequence[str] = (),
+    on_store: Callable[[evt.Event], int] | None = None,
+    silence_s: float = ANSWER_TIMEOUT_S,
 ) -> Iterator[Association]:
-    """Open an association, release it in the end, abort it when something raises."""
-    # For the whole process: a path is sent as it lies on disk, not decoded and encoded again.
+    """Open an association, release it in the end, abort it when something raises.
+
+    Args:
+        destination: the peer.
+        contexts: what is proposed, at most 128.
+        calling_ae: our application entity title.
+        provided: SOP classes of which we offer to be the provider (PS3.7 D.3.3.4).
+        on_store: takes each instance that the peer stores on this very association (C-GET), and
+            returns the status to answer.
+        silence_s: how long the peer may take for an answer.
+
+    Raises:
+        PeerFailed: It cannot be reached, or refuses us.
+    """
+    # For the whole process: a path is sent as it lies on disk, not decoded and encoded again, and
+    # no patient of a query is written to a log.
     _config.STORE_SEND_CHUNKED_DATASET = True
     _config.LOG_HANDLER_LEVEL = "none"
+    _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
     try:
-        association = _entity(calling_ae).associate(
+        association = _entity(calling_ae, silence_s).associate(
             destination.host,
             destination.port,
-            contexts=[build_context(*proposal) for proposal in sorted(proposals)],
+            contexts=list(contexts),
             ae_title=destination.ae_title,
             max_pdu=_MAX_PDU_BYTES,
             tls_args=(destination.tls, destination.host) if destination.tls else None,
+            ext_neg=[build_role(uid, scp_role=True) for uid in provided],
+            evt_handlers=[(evt.EVT_C_STORE, on_store)] if on_store else None,
         )
     except OSError as error:
         raise _unreachable(destination) from error
@@ -243,13 +303,14 @@ def _associated(
             association.abort()
 
 
-def _entity(calling_ae: str) -> CallingEntity:
+def _entity(calling_ae: str, silence_s: float) -> CallingEntity:
     entity = CallingEntity(ae_title=calling_ae)
     entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     entity.connection_timeout = _CONNECT_TIMEOUT_S
-    entity.dimse_timeout = _ANSWER_TIMEOUT_S
-    entity.network_timeout = _ANSWER_TIMEOUT_S
+    entity.acse_timeout = min(silence_s, _ASSOCIATE_TIMEOUT_S)
+    entity.dimse_timeout = silence_s
+    entity.network_timeout = silence_s
     return entity
 
 
@@ -259,7 +320,7 @@ def _not_established(destination: Destination, association: Association) -> Peer
         return _unreachable(destination)
     answer = association.acceptor.primitive
     if not association.is_rejected or answer is None:
-        return PeerFailed(f"{destination} did not complete the association", hint=_ASK)
+        return PeerFailed(f"{destination} did not complete the association", hint=ASK)
     return PeerFailed(
         f"{destination} rejected the association: {answer.reason_str}",
         hint="Check both AE titles; the peer must know ours.",
@@ -273,7 +334,7 @@ def _unreachable(destination: Destination) -> PeerFailed:
     return PeerFailed(f"{destination} cannot be reached", hint=hint)
 
 
-def _store(association: Association, each: _Outgoing) -> str:
+def _store(association: Association, each: _Outgoing, originator: Originator | None) -> str:
     """Send one instance; return why it was refused, empty where it was stored.
 
     Raises:
@@ -293,10 +354,28 @@ def _store(association: Association, each: _Outgoing) -> str:
         return f"no context for {each.sop_class_uid} in {each.transfer_syntax_uid} was accepted"
     if not association.is_established:
         raise _went_away()
-    status = association.send_c_store(dataset).get("Status")
+    status = association.send_c_store(
+        dataset,
+        originator_aet=originator.ae_title if originator else None,
+        originator_id=originator.message_id if originator else None,
+    ).get("Status")
     if status is None:
         raise _went_away()
     return "" if status in _STORED else f"C-STORE was answered with 0x{status:04X}"
+
+
+def cancel(association: Association, model: str, *, message_id: int) -> None:
+    """Tell a peer to stop answering; it may have ended the association meanwhile."""
+    if association.is_established:
+        association.send_c_cancel(message_id, query_model=model)
+
+
+def unanswered(destination: Destination) -> PeerFailed:
+    """Say that a peer ended the association, or was silent, instead of answering."""
+    return PeerFailed(
+        f"{destination} ended the association without an answer",
+        hint="Some peers do so where they do not know our AE title: ask its administrator.",
+    )
 
 
 def _went_away() -> PeerFailed:

@@ -1,0 +1,143 @@
+"""Completing studies: gathers evidence beside the worker's loop and never waits for it there."""
+
+import dataclasses
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeAlias
+
+from sightline import clock, log
+from sightline.archive.archive import Archive
+from sightline.archive.completeness import (
+    Count,
+    Evidence,
+    OpenStudy,
+    Pauses,
+    Rules,
+    last_completed,
+    mark_complete,
+    open_studies,
+    shown_pauses,
+    why_complete,
+)
+from sightline.archive.slice_gaps import StudyGaps, look_for_gaps
+from sightline.errors import PeerFailed
+from sightline.peers.dimse import Destination
+from sightline.peers.known import peer_titled
+from sightline.peers.query import asking
+from sightline.settings import Settings
+from sightline.values.identity import StudyUid
+
+_log = log.get("app")
+_THREADS = 4
+# A PACS may take in what we lack, or be told to forget it.
+_ASK_AGAIN_S = 10.0
+# An answer that is under way is waited for, but not for ever.
+_PATIENCE_S = 10.0
+# One that is down is left alone for so long; the timer decides meanwhile.
+_LEAVE_ALONE_S = 30.0
+
+_Revision: TypeAlias = tuple[StudyUid, int]
+
+
+@dataclasses.dataclass(slots=True)
+class _Gathering:
+    """What is being found out about one revision.
+
+    Attributes:
+        asked_at: when the count was asked for last.
+    """
+
+    counting: Future[Count] | None = None
+    looking: Future[StudyGaps] | None = None
+    count: Count | None = None
+    asked_at: float = 0.0
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something is being found out, and not for too long."""
+        futures = (self.counting, self.looking)
+        is_busy = any(each is not None and not each.done() for each in futures)
+        return is_busy and clock.monotonic() - self.asked_at < _PATIENCE_S
+
+    @property
+    def evidence(self) -> Evidence:
+        if self.counting is not None and self.counting.done():
+            self.count, self.counting = self.counting.result(), None
+        gaps = self.looking.result() if self.looking and self.looking.done() else None
+        return Evidence(count=self.count, gaps=gaps)
+
+
+class Completer:
+    """Marks studies as complete; asking a PACS and reading slices happen in threads of its own."""
+
+    def __init__(self, archive: Archive, settings: Settings) -> None:
+        self._archive = archive
+        self._settings = settings
+        self._rules = Rules.of(settings)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="evidence")
+        self._gathered: dict[_Revision, _Gathering] = {}
+        self._down_until: dict[Destination, float] = {}
+        self._pauses = Pauses()
+        for each in last_completed(archive):
+            self._pauses.learn(shown_pauses(archive, each))
+
+    def complete_studies(self) -> list[StudyUid]:
+        """Mark what is complete now and return it; takes no longer than the catalog does."""
+        studies = open_studies(self._archive, settled_s=self._rules.settled_s)
+        # A new revision asks anew.
+        self._gathered = {
+            (each.uid, each.revision): self._gathered.get((each.uid, each.revision), _Gathering())
+            for each in studies
+        }
+        return [each.uid for each in studies if self._complete(each)]
+
+    def close(self) -> None:
+        """End the threads; what they are at is given up where it did not begin."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def _complete(self, study: OpenStudy) -> bool:
+        gathering = self._gathered[study.uid, study.revision]
+        self._gather(study, gathering)
+        if gathering.is_under_way:
+            return False
+        because = why_complete(
+            study, gathering.evidence, self._pauses, rules=self._rules, now=clock.timestamp()
+        )
+        if not because or not mark_complete(self._archive, study, because):
+            return False
+        self._pauses.learn(shown_pauses(self._archive, study.uid))
+        _log.info("study_complete", study=study.uid, revision=study.revision, because=because)
+        return True
+
+    def _gather(self, study: OpenStudy, gathering: _Gathering) -> None:
+        if gathering.looking is None and not study.has_open_sender:
+            gathering.looking = self._threads.submit(look_for_gaps, self._archive, study.uid)
+        now = clock.monotonic()
+        is_due = not gathering.asked_at or now - gathering.asked_at >= _ASK_AGAIN_S
+        if gathering.counting is None and is_due:
+            gathering.asked_at = now
+            if peer := self._peer_of(study):
+                gathering.counting = self._threads.submit(self._count, peer, study.uid)
+
+    def _peer_of(self, study: OpenStudy) -> Destination | None:
+        """Return the PACS that sent all of a study; where several sent it, no count is whole."""
+        names = {name for name, _ in study.senders}
+        if len(names) != 1:
+            return None
+        try:
+            return peer_titled(names.pop(), self._settings)
+        except PeerFailed as error:
+            _log.error("peer_setting_unusable", problem=error.problem)
+            return None
+
+    def _count(self, peer: Destination, study_uid: StudyUid) -> Count:
+        until = self._down_until.get(peer, 0.0)
+        if clock.monotonic() < until:
+            return Count(peer=str(peer), instances=None, problem=f"{peer} does not answer")
+        try:
+            our_ae = self._settings.ae_title
+            with asking(peer, calling_ae=our_ae, silence_s=_PATIENCE_S) as questions:
+                return Count(peer=str(peer), instances=questions.count(study_uid))
+        except PeerFailed as error:
+            self._down_until[peer] = clock.monotonic() + _LEAVE_ALONE_S
+            _log.warning("count_not_told", study=study_uid, problem=error.problem)
+            return Count(peer=str(peer), instances=None, problem=error.problem)

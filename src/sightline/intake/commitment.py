@@ -1,0 +1,199 @@
+"""Storage commitment: saying of each instance whether we answer for it (PS3.4 annex J)."""
+
+import dataclasses
+import threading
+
+import sqlalchemy as sa
+from pydicom import Dataset
+from pydicom.sequence import Sequence
+
+from sightline import clock, log
+from sightline.archive.archive import Archive
+from sightline.catalog.archive_tables import INSTANCE
+from sightline.errors import BadFile, DamagedObject, NotDicom, PeerFailed, UnknownName
+from sightline.formats.dicom_dataset import (
+    broken_values_are_not_dicom,
+    encode_dataset,
+    parse_dataset,
+)
+from sightline.intake.commands import Field, Fields, Kind
+from sightline.intake.services import (
+    EXPLICIT_LITTLE,
+    SUCCESS,
+    UNCOMPRESSED,
+    Association,
+    Request,
+    Service,
+)
+from sightline.intake.upper_layer import AssociationOver
+from sightline.peers.commitment import COMMITMENT, COMMITMENT_INSTANCE, report_commitment
+from sightline.peers.known import peer_titled
+from sightline.settings import Settings
+from sightline.values.identity import Digest
+
+_log = log.get("intake")
+
+_REQUEST_COMMITMENT = 1
+# PS3.4 J.3.3.1
+_ALL_KEPT, _SOME_NOT_KEPT = 1, 2
+# Failure reasons (PS3.3 C.14.1.1)
+_PROCESSING_FAILURE, _NO_SUCH_INSTANCE, _CLASS_CONFLICT = 0x0110, 0x0112, 0x0119
+# PS3.7 C.5
+_NO_SUCH_ACTION, _NO_SUCH_INSTANCE_STATUS, _INVALID_ARGUMENT = 0x0123, 0x0112, 0x0115
+_PAUSES_S = (1.0, 10.0, 60.0, 300.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Reference:
+    """An instance that we shall answer for."""
+
+    sop_class_uid: str
+    instance_uid: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Commitment:
+    """One request: its transaction and what it names."""
+
+    transaction_uid: str
+    references: tuple[Reference, ...]
+
+
+def committing(archive: Archive, settings: Settings) -> Service:
+    """Return the service that answers for what an archive keeps."""
+    return Service(
+        kind=Kind.N_ACTION,
+        takes=lambda sop_class_uid: sop_class_uid == COMMITMENT,
+        syntaxes=UNCOMPRESSED,
+        handle=_Committing(archive, settings).handle,
+    )
+
+
+def read_commitment(content: bytes, transfer_syntax_uid: str) -> Commitment:
+    """Read the action information of a request.
+
+    Raises:
+        NotDicom: It is broken, or names no transaction or no instance.
+    """
+    dataset = parse_dataset(content, transfer_syntax_uid)
+    with broken_values_are_not_dicom("read the request for storage commitment"):
+        return Commitment(
+            transaction_uid=str(dataset.TransactionUID),
+            references=tuple(
+                Reference(
+                    sop_class_uid=str(each.ReferencedSOPClassUID),
+                    instance_uid=str(each.ReferencedSOPInstanceUID),
+                )
+                for each in dataset.ReferencedSOPSequence
+            ),
+        )
+
+
+def failure_reason(archive: Archive, reference: Reference) -> int:
+    """Return why we do not answer for an instance; 0 where we do: its bytes were read and match."""
+    with archive.database.read() as connection:
+        row = connection.execute(
+            sa.select(INSTANCE.c.sop_class_uid, INSTANCE.c.digest).where(
+                INSTANCE.c.uid == reference.instance_uid
+            )
+        ).first()
+    if row is None:
+        return _NO_SUCH_INSTANCE
+    if row.sop_class_uid != reference.sop_class_uid:
+        return _CLASS_CONFLICT
+    try:
+        archive.objects.get(Digest(row.digest))
+    except (DamagedObject, UnknownName, OSError):
+        return _PROCESSING_FAILURE
+    return 0
+
+
+def report_on(archive: Archive, commitment: Commitment, *, our_ae: str) -> tuple[Dataset, int]:
+    """Check everything that a request names; return the event information and its type."""
+    report = Dataset()
+    report.TransactionUID = commitment.transaction_uid
+    report.RetrieveAETitle = our_ae
+    kept, failed = [], []
+    for each in commitment.references:
+        item = Dataset()
+        item.ReferencedSOPClassUID = each.sop_class_uid
+        item.ReferencedSOPInstanceUID = each.instance_uid
+        if reason := failure_reason(archive, each):
+            item.FailureReason = reason
+            failed.append(item)
+        else:
+            kept.append(item)
+    if kept:
+        report.ReferencedSOPSequence = Sequence(kept)
+    if failed:
+        report.FailedSOPSequence = Sequence(failed)
+    return report, _SOME_NOT_KEPT if failed else _ALL_KEPT
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Committing:
+    archive: Archive
+    settings: Settings
+
+    def handle(self, association: Association, request: Request) -> None:
+        action = {Field.ACTION_TYPE_ID: request.command.number(Field.ACTION_TYPE_ID)}
+        status, commitment = SUCCESS, None
+        if action[Field.ACTION_TYPE_ID] != _REQUEST_COMMITMENT:
+            status = _NO_SUCH_ACTION
+        elif request.sop_instance_uid != COMMITMENT_INSTANCE:
+            status = _NO_SUCH_INSTANCE_STATUS
+        else:
+            try:
+                syntax = request.context.transfer_syntax_uid
+                commitment = read_commitment(bytes(request.dataset), syntax)
+            except NotDicom as error:
+                _log.warning("commitment_refused", problem=error.problem)
+                status = _INVALID_ARGUMENT
+        association.send_response(request, status, fields=action)
+        if commitment is not None:
+            self._report(association, request, commitment)
+
+    def _report(self, association: Association, request: Request, commitment: Commitment) -> None:
+        """Report on the association of the request; where it ended, on one of our own."""
+        our_ae = self.settings.ae_title
+        report, event_type = report_on(self.archive, commitment, our_ae=our_ae)
+        fields: Fields = {
+            Field.AFFECTED_SOP_CLASS_UID: COMMITMENT,
+            Field.COMMAND_FIELD: Kind.N_EVENT_REPORT,
+            Field.AFFECTED_SOP_INSTANCE_UID: COMMITMENT_INSTANCE,
+            Field.EVENT_TYPE_ID: event_type,
+        }
+        content = encode_dataset(report, request.context.transfer_syntax_uid)
+        try:
+            association.send_request_and_wait(request.context, fields, content)
+        except (AssociationOver, BadFile, OSError):
+            later = encode_dataset(report, EXPLICIT_LITTLE)
+            threading.Thread(
+                target=self._report_later,
+                args=(association.calling_ae, later, event_type),
+                daemon=True,
+            ).start()
+            raise
+
+    def _report_later(self, title: str, report: bytes, event_type: int) -> None:
+        try:
+            destination = peer_titled(title, self.settings)
+        except PeerFailed as error:
+            _log.error("peer_setting_unusable", problem=error.problem)
+            return
+        if destination is None:
+            _log.warning("commitment_not_reported", calling_ae=title, problem="no such peer")
+            return
+        for pause_s in _PAUSES_S:
+            try:
+                report_commitment(
+                    destination,
+                    report,
+                    event_type=event_type,
+                    calling_ae=self.settings.ae_title,
+                )
+            except PeerFailed as error:
+                _log.warning("commitment_not_reported", calling_ae=title, problem=error.problem)
+                clock.pause(pause_s)
+            else:
+                return
