@@ -26,7 +26,6 @@ from tests.instances import STUDY, uid, write_series
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 INSTANCE = "1.2.840.10008.1.20.1.1"
-SCANNER_PORT = free_port()
 
 
 def asks_for(*references: tuple[str, str]) -> Dataset:
@@ -42,8 +41,13 @@ def asks_for(*references: tuple[str, str]) -> Dataset:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    peers = {"scanner": f"SCANNER@{HOST}:{SCANNER_PORT}"}
+def scanner_port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, scanner_port: int) -> Settings:
+    peers = {"scanner": f"SCANNER@{HOST}:{scanner_port}"}
     return Settings.load(data_dir=tmp_path / "data", dimse_port=0, peers=peers)
 
 
@@ -53,7 +57,7 @@ def reports() -> list[tuple[int, Dataset]]:
 
 
 @pytest.fixture
-def scanner(reports: list[tuple[int, Dataset]]) -> Iterator[AE]:
+def scanner(reports: list[tuple[int, Dataset]], scanner_port: int) -> Iterator[AE]:
     """Give a scanner that listens for reports, and notes each."""
 
     def note(event: evt.Event) -> tuple[int, None]:
@@ -65,11 +69,28 @@ def scanner(reports: list[tuple[int, Dataset]]) -> Iterator[AE]:
     entity.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
     entity.note = note
     server = entity.start_server(
-        (HOST, SCANNER_PORT), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, note)]
+        (HOST, scanner_port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, note)]
     )
     yield entity
     server.shutdown()
     server.server_close()
+
+
+def ask(
+    scanner: AE, listener: Listener, request: Dataset, reports: list[tuple[int, Dataset]]
+) -> Dataset:
+    """Ask for commitment and stay until the report was answered; return the status."""
+    answered = threading.Event()
+    handlers = [
+        (evt.EVT_N_EVENT_REPORT, scanner.note),
+        (evt.EVT_PDU_SENT, lambda _event: reports and answered.set()),
+    ]
+    association = scanner.associate(HOST, listener.port, evt_handlers=handlers)
+    assert association.is_established
+    status, _ = association.send_n_action(request, 1, StorageCommitmentPushModel, INSTANCE)
+    assert answered.wait(30)
+    association.release()
+    return status
 
 
 def fill(archive: Archive, folder: Path) -> None:
@@ -86,13 +107,8 @@ def test_all_that_is_kept_is_answered_for(
 ) -> None:
     fill(archive, tmp_path / "in")
     request = asks_for(*((CT, uid(number)) for number in (1, 2, 3)))
-    handlers = [(evt.EVT_N_EVENT_REPORT, scanner.note)]
-    association = scanner.associate(HOST, listener.port, evt_handlers=handlers)
-    assert association.is_established
-    status, _ = association.send_n_action(request, 1, StorageCommitmentPushModel, INSTANCE)
+    status = ask(scanner, listener, request, reports)
     assert status.Status == 0
-    wait_until(lambda: bool(reports))
-    association.release()
     ((event_type, report),) = reports
     assert event_type == 1
     assert report.TransactionUID == request.TransactionUID
@@ -113,12 +129,7 @@ def test_what_is_not_kept_is_told_with_its_reason(
     damaged.path.chmod(0o600)
     damaged.path.write_bytes(b"damaged")
     request = asks_for((CT, uid(1)), (MR, uid(2)), (CT, str(damaged.uid)), (CT, "1.2.3"))
-    association = scanner.associate(
-        HOST, listener.port, evt_handlers=[(evt.EVT_N_EVENT_REPORT, scanner.note)]
-    )
-    association.send_n_action(request, 1, StorageCommitmentPushModel, INSTANCE)
-    wait_until(lambda: bool(reports))
-    association.release()
+    ask(scanner, listener, request, reports)
     ((event_type, report),) = reports
     assert event_type == 2
     assert [each.ReferencedSOPInstanceUID for each in report.ReferencedSOPSequence] == [uid(1)]
@@ -153,7 +164,8 @@ def test_what_is_no_request_is_refused(listener: Listener, scanner: AE) -> None:
     assert status.Status == 0x0123
     status, _ = association.send_n_action(request, 1, StorageCommitmentPushModel, "1.2.3")
     assert status.Status == 0x0112
-    status, _ = association.send_n_action(Dataset(), 1, StorageCommitmentPushModel, INSTANCE)
+    del request.ReferencedSOPSequence
+    status, _ = association.send_n_action(request, 1, StorageCommitmentPushModel, INSTANCE)
     assert status.Status == 0x0115
     association.release()
 

@@ -38,6 +38,7 @@ _Proposal: TypeAlias = tuple[str, str]
 _DESTINATION = re.compile(r"([ -~]{1,16})@(\[[0-9a-fA-F:.]+\]|[^@:\s]+):(\d{1,5})(/tls)?")
 ASK = "The peer's log says why; ask its administrator to accept what we send."
 _PREFIX = slice(128, 132)
+_ACCEPTED = 0
 _MAX_PDU_BYTES = 131072
 MAX_CONTEXTS = 128
 _CONNECT_TIMEOUT_S = 10.0
@@ -319,6 +320,8 @@ def _not_established(destination: Destination, association: Association) -> Peer
     if not (isinstance(used, CallingSocket) and used.was_reached):
         return _unreachable(destination)
     answer = association.acceptor.primitive
+    if answer is not None and answer.result == _ACCEPTED:
+        return PeerFailed(f"{destination} takes nothing of what we propose", hint=ASK)
     if not association.is_rejected or answer is None:
         return PeerFailed(f"{destination} did not complete the association", hint=ASK)
     return PeerFailed(
