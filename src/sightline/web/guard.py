@@ -24,11 +24,15 @@ _EVERYWHERE = {
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
 class Guard:
-    """Refuses foreign hosts and adds the headers that an answer does not set itself.
+    """Refuses foreign hosts and pages, and adds the headers that an answer does not set itself.
 
     While we listen on loopback only, a request that names another host comes from a page that
-    had its own name point to us (DNS rebinding), and could read patients' data.
+    had its own name point to us (DNS rebinding), and could read patients' data. A browser says
+    which page a request comes from; one of another site could store instances of its own making.
     """
 
     def __init__(self, app: ASGIApp, host: str) -> None:
@@ -52,6 +56,10 @@ class Guard:
             refusal = PlainTextResponse("This server answers to localhost only.", 421)
             await refusal(scope, receive, send_guarded)
             return
+        if scope["method"] not in _SAFE_METHODS and _is_from_another_site(Headers(scope=scope)):
+            refusal = PlainTextResponse("Another site's page may not change anything here.", 403)
+            await refusal(scope, receive, send_guarded)
+            return
         await self._app(scope, receive, send_guarded)
 
 
@@ -62,6 +70,14 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_from_another_site(headers: Headers) -> bool:
+    """Tell whether a browser sends this for a page that is not ours; programs say nothing."""
+    if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        return True
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2].lower() != headers.get("host", "")
 
 
 def _host_of(scope: Scope) -> str:

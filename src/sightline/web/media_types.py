@@ -109,14 +109,20 @@ def _matches(pattern: str, media_type: str) -> bool:
     return pattern.endswith("/*") and media_type.startswith(pattern[:-1])
 
 
-def _parse_range(text: str) -> MediaRange:
+def parse_media_type(text: str) -> tuple[str, dict[str, str]]:
+    """Read a media type and its parameters; names in lower case, values without quotes."""
     media_type, *pairs = (part.strip() for part in _SEMICOLON.split(text))
     parameters: dict[str, str] = {}
     for pair in pairs:
         name, _, value = pair.partition("=")
         parameters[name.strip().lower()] = value.strip().strip('"')
+    return media_type.lower(), parameters
+
+
+def _parse_range(text: str) -> MediaRange:
+    media_type, parameters = parse_media_type(text)
     return MediaRange(
-        media_type=media_type.lower(),
+        media_type=media_type,
         part_type=parameters.get("type", "").lower(),
         transfer_syntax=parameters.get("transfer-syntax", ""),
         quality=_quality(parameters.get("q", "1")),

@@ -3,7 +3,6 @@
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
@@ -16,17 +15,13 @@ from sightline.archive.search import (
     search_series,
     search_studies,
 )
+from sightline.web.dicom_model import Model, attribute, person
 from sightline.web.media_types import DICOM_JSON, choose, parse_accept
 from sightline.web.refusals import not_acceptable
 from sightline.web.search_query import SearchQuery, read_query
 from sightline.web.site import Site
 
-Attribute: TypeAlias = dict[str, object]
-Model: TypeAlias = dict[str, Attribute]
-"""One object of the DICOM JSON model (PS3.18 annex F), by tag."""
-
 _NO_HEADER_TEXT = re.compile(r"[^A-Za-z0-9., ]")
-_PERSON_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
 
 def qido_router(site: Site, root: str) -> APIRouter:
@@ -63,36 +58,36 @@ def qido_router(site: Site, root: str) -> APIRouter:
 def study_model(study: FoundStudy, root: str) -> Model:
     """Describe a study (PS3.18 table 10.6.3-3)."""
     return {
-        "00080005": _attribute("CS", "ISO_IR 192"),
-        "00080020": _attribute("DA", study.date),
-        "00080030": _attribute("TM", study.time),
-        "00080050": _attribute("SH", study.accession_number),
-        "00080056": _attribute("CS", "ONLINE"),
-        "00080061": _attribute("CS", *study.modalities),
-        "00081030": _attribute("LO", study.description),
-        "00081190": _attribute("UR", f"{root}/studies/{study.uid}"),
-        "00100010": _person(study.patient.name),
-        "00100020": _attribute("LO", study.patient.patient_id),
-        "00100030": _attribute("DA", study.patient.birth_date),
-        "00100040": _attribute("CS", study.patient.sex),
-        "0020000D": _attribute("UI", study.uid),
-        "00201206": _attribute("IS", study.series),
-        "00201208": _attribute("IS", study.instances),
+        "00080005": attribute("CS", "ISO_IR 192"),
+        "00080020": attribute("DA", study.date),
+        "00080030": attribute("TM", study.time),
+        "00080050": attribute("SH", study.accession_number),
+        "00080056": attribute("CS", "ONLINE"),
+        "00080061": attribute("CS", *study.modalities),
+        "00081030": attribute("LO", study.description),
+        "00081190": attribute("UR", f"{root}/studies/{study.uid}"),
+        "00100010": person(study.patient.name),
+        "00100020": attribute("LO", study.patient.patient_id),
+        "00100030": attribute("DA", study.patient.birth_date),
+        "00100040": attribute("CS", study.patient.sex),
+        "0020000D": attribute("UI", study.uid),
+        "00201206": attribute("IS", study.series),
+        "00201208": attribute("IS", study.instances),
     }
 
 
 def series_model(series: FoundSeries, root: str) -> Model:
     """Describe a series and its study (PS3.18 table 10.6.3-4)."""
     return study_model(series.study, root) | {
-        "00080060": _attribute("CS", series.modality),
-        "0008103E": _attribute("LO", series.description),
-        "00080070": _attribute("LO", series.manufacturer),
-        "00081090": _attribute("LO", series.manufacturer_model),
-        "00081190": _attribute("UR", f"{root}/studies/{series.study.uid}/series/{series.uid}"),
-        "00180015": _attribute("CS", series.body_part),
-        "0020000E": _attribute("UI", series.uid),
-        "00200011": _attribute("IS", series.number),
-        "00201209": _attribute("IS", series.instances),
+        "00080060": attribute("CS", series.modality),
+        "0008103E": attribute("LO", series.description),
+        "00080070": attribute("LO", series.manufacturer),
+        "00081090": attribute("LO", series.manufacturer_model),
+        "00081190": attribute("UR", f"{root}/studies/{series.study.uid}/series/{series.uid}"),
+        "00180015": attribute("CS", series.body_part),
+        "0020000E": attribute("UI", series.uid),
+        "00200011": attribute("IS", series.number),
+        "00201209": attribute("IS", series.instances),
     }
 
 
@@ -101,30 +96,19 @@ def instance_model(instance: FoundInstance, root: str) -> Model:
     series = instance.series
     place = f"{root}/studies/{series.study.uid}/series/{series.uid}/instances/{instance.uid}"
     model = series_model(series, root) | {
-        "00080016": _attribute("UI", instance.sop_class_uid),
-        "00080018": _attribute("UI", instance.uid),
-        "00081190": _attribute("UR", place),
-        "00083002": _attribute("UI", instance.transfer_syntax_uid),
-        "00200013": _attribute("IS", instance.number),
+        "00080016": attribute("UI", instance.sop_class_uid),
+        "00080018": attribute("UI", instance.uid),
+        "00081190": attribute("UR", place),
+        "00083002": attribute("UI", instance.transfer_syntax_uid),
+        "00200013": attribute("IS", instance.number),
     }
     if instance.rows is not None:
         model |= {
-            "00280008": _attribute("IS", instance.frames),
-            "00280010": _attribute("US", instance.rows),
-            "00280011": _attribute("US", instance.columns),
+            "00280008": attribute("IS", instance.frames),
+            "00280010": attribute("US", instance.rows),
+            "00280011": attribute("US", instance.columns),
         }
     return model
-
-
-def _attribute(vr: str, *values: str | int | None) -> Attribute:
-    given = [value for value in values if value is not None and value != ""]
-    return {"vr": vr, "Value": given} if given else {"vr": vr}
-
-
-def _person(name: str) -> Attribute:
-    groups = dict(zip(_PERSON_GROUPS, name.split("="), strict=False))
-    given = {group: text for group, text in groups.items() if text}
-    return {"vr": "PN", "Value": [given]} if given else {"vr": "PN"}
 
 
 def _within(query: SearchQuery, path: Mapping[str, str]) -> SearchQuery:

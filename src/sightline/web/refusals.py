@@ -37,3 +37,8 @@ def not_acceptable(media_type: str, transfer_syntaxes: str = "") -> RefusedReque
     return RefusedRequest(
         HTTPStatus.NOT_ACCEPTABLE, "there is no representation that the client takes", hint=hint
     )
+
+
+def unsupported(what: str, *, hint: str) -> RefusedRequest:
+    """Return the refusal of a body of a kind that we do not take."""
+    return RefusedRequest(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{what} is not taken", hint=hint)

@@ -58,6 +58,11 @@ def read_query(parameters: Iterable[tuple[str, str]]) -> SearchQuery:
     )
 
 
+def is_uid(text: str) -> bool:
+    """Tell whether a text has the form of a UID."""
+    return _UID.fullmatch(text) is not None
+
+
 def _text(_name: str, value: str) -> str:
     return value.strip()
 
