@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.counterparties", "tests.certificates", "tests.hubs"]
+pytest_plugins = [
+    "tests.counterparties",
+    "tests.certificates",
+    "tests.hubs",
+    "tests.postgresql",
+]
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,20 @@ def test_heads_are_the_newest_migration_files(schema: Schema) -> None:
         if (match := re.fullmatch(r"(\d{4})_\w+\.py", each.name))
     ]
     assert HEADS[schema] == max(numbers)
-    assert sorted(numbers) == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+    assert len(numbers) == len(set(numbers))
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_each_migration_follows_the_one_before_it(schema: Schema) -> None:
+    folder = importlib.resources.files("sightline.catalog") / "migrations" / schema / "versions"
+    before: str | None = None
+    for each in sorted(folder.iterdir(), key=lambda file: file.name):
+        if re.fullmatch(r"\d{4}_\w+\.py", each.name):
+            text = each.read_text(encoding="utf-8")
+            follows = re.search(r'^down_revision = (?:None|"(\d{4})")$', text, re.MULTILINE)
+            assert follows is not None
+            assert follows[1] == before
+            before = each.name[:4]
 
 
 def test_a_newer_catalog_is_refused(tmp_path: Path) -> None:

@@ -42,6 +42,17 @@ def test_describes_an_instance_without_its_pixels(make_ct: Make, syntax: str) ->
     json.dumps(model, allow_nan=False)
 
 
+def test_equal_bytes_are_described_by_their_character_set(make_ct: Make) -> None:
+    """Elements are remembered by their bytes, and these mean two things."""
+    greek = make_ct(
+        ExplicitVRLittleEndian, SpecificCharacterSet="ISO_IR 126", PatientName="\u03a7^X"
+    )
+    latin = greek.replace(b"ISO_IR 126", b"ISO_IR 100")
+    for content, name in ((greek, "\u03a7^X"), (latin, "\u00d7^X"), (greek, "\u03a7^X")):
+        model = read_metadata(content, ROOT)
+        assert model["00100010"] == {"vr": "PN", "Value": [{"Alphabetic": name}]}
+
+
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_native_frames_are_little_endian(make_ct: Make, syntax: str) -> None:
     stored = np.arange(48, dtype=">i2" if syntax == ExplicitVRBigEndian else "<i2")

@@ -1,9 +1,15 @@
 import json
 
+import httpx
+import pydicom
 import pytest
 from dicomweb_client import DICOMwebClient
 
-from tests.web.stage import Served
+from sightline.archive.receiving import keep
+from sightline.values.arrival import Source
+from tests.catalogs import fill
+from tests.instances import part10_of, slice_of
+from tests.web.stage import Served, Stage
 
 OHIF_FIELDS = "00081030,00080060,00080090,00100030"
 
@@ -32,6 +38,7 @@ def test_the_study_list_that_ohif_asks_for(served: Served) -> None:
     assert predicted["00080061"]["Value"] == ["CT", "OT", "SEG", "SR"]
     assert value(predicted, "00201208") == 15
     assert value(predicted, "00081030") == "CT CHEST"
+    assert {"00080090", "00200010"} <= set(predicted)
 
 
 def test_the_series_that_ohif_asks_for(served: Served) -> None:
@@ -73,7 +80,72 @@ def test_what_is_not_matched_on_is_said(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["StudyDate=soon", "limit=many", "StudyInstanceUID=..%2Fx", "SeriesNumber=1.5"]
+    ("query", "count"),
+    [
+        ("PatientName=EMBERBROOK%5EC*", 1),
+        ("PatientName=*%5Ecaspian", 2),
+        ("PatientName=Emberbrook%5ECaspian", 1),
+        ("PatientName=Emberbr%C3%B6ok*", 2),
+        ("PatientName=Emberbrook", 0),
+        ("PatientName=*", 5),
+        ("PatientName=Emberbrook&fuzzymatching=true", 2),
+        ("PatientName=cas%20ember&fuzzymatching=true", 1),
+        ("PatientName=brook&fuzzymatching=true", 0),
+        ("PatientName=100%25", 0),
+        ("PatientName=_mberbrook*", 0),
+        ("PatientName=?mberbrook*", 2),
+        ("ModalitiesInStudy=SEG", 3),
+        ("ModalitiesInStudy=SEG,CT", 5),
+        ("ModalitiesInStudy=S", 0),
+        ("TimezoneOffsetFromUTC=%2B0100", 5),
+    ],
+)
+def test_what_matches(served: Served, query: str, count: int) -> None:
+    assert len(search(served, f"studies?{query}")) == count
+
+
+def test_fields_are_read_from_a_file_where_the_catalog_lacks_them(served: Served) -> None:
+    place = f"studies/{served.receiving.study_uid}"
+    (series,) = search(served, f"{place}/series?includefield=00080021,PixelSpacing&includefield=x")
+    image = pydicom.dcmread(served.receiving.files[0], stop_before_pixels=True)
+    assert value(series, "00080021") == image.SeriesDate
+    assert series["00280030"]["Value"] == list(image.PixelSpacing)
+    found = search(served, f"{place}/instances?includefield=ImagePositionPatient")
+    assert len({str(each["00200032"]["Value"]) for each in found}) == 4
+    (everything,) = search(served, f"studies?StudyInstanceUID={place[8:]}&includefield=all")
+    assert value(everything, "00280030") == image.PixelSpacing[0]
+    assert not {"0020000E", "00080018", "00080060", "7FE00010"} & set(everything)
+    assert list(everything) == sorted(everything)
+    warned = served.get("/archive/studies?includefield=NoSuchField").headers["warning"]
+    assert "NoSuchField" in warned
+
+
+def test_the_files_that_are_read_for_one_answer_are_bounded(stage: Stage, empty_url: str) -> None:
+    fill(stage.archive.database, studies=201)
+    for count, is_warned in ((200, False), (201, True)):
+        query = f"includefield=PixelSpacing&offset={201 - count}"
+        answer = httpx.get(f"{empty_url}/archive/studies?{query}", timeout=60)
+        assert len(answer.json()) == count
+        assert ("are read from files" in answer.headers.get("warning", "")) == is_warned
+
+
+def test_a_file_that_is_gone_hides_nothing(stage: Stage, empty_url: str) -> None:
+    keep(stage.archive, part10_of(slice_of(1)), Source(name="test"))
+    for path in stage.archive.objects.folder.rglob("*/*"):
+        path.unlink()
+    answer = httpx.get(f"{empty_url}/archive/studies?includefield=all")
+    assert [value(each, "00100020") for each in answer.json()] == ["PHANTOM-1"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "StudyDate=soon",
+        "limit=many",
+        "StudyInstanceUID=..%2Fx",
+        "SeriesNumber=1.5",
+        "fuzzymatching=perhaps",
+    ],
 )
 def test_malformed_values_are_refused_with_a_hint(served: Served, query: str) -> None:
     answer = served.get(f"/archive/studies?{query}")

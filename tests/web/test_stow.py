@@ -162,7 +162,7 @@ def test_a_conflict_is_kept_and_said(stage: Stage, empty_url: str) -> None:
         ('multipart/related; type="application/dicom+json"; boundary=b0', 415),
         ("", 415),
         ("multipart/related", 400),
-        ("multipart/related; boundary=" + "x" * 71, 400),
+        ("multipart/related; boundary=" + "x" * 201, 400),
         ("multipart/related; boundary=other", 400),
         ("multipart/related; boundary=b0", 200),
         ('multipart/related; type="application/dicom"; boundary="b0"', 200),

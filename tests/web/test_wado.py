@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import numpy.typing as npt
 import pydicom
 import pytest
 from dicomweb_client import DICOMwebClient
@@ -185,8 +186,82 @@ def test_frames_keep_their_compression(
         assert bulk == frame
         decoded = pydicom.dcmread(io.BytesIO(content)).pixel_array
         assert np.array_equal(decoded, expected)
-        strict = {"Accept": 'multipart/related; type="application/octet-stream"'}
-        assert httpx.get(f"{place}/frames/1", headers=strict).status_code == 406
+        _is_decoded_for_those_who_take_nothing_else(place, model, expected)
+
+
+def _is_decoded_for_those_who_take_nothing_else(
+    place: str, model: dict[str, dict[str, str]], expected: npt.NDArray[np.uint16]
+) -> None:
+    strict = {"Accept": 'multipart/related; type="application/octet-stream"'}
+    bulk = place.partition("/archive")[0] + model["7FE00010"]["BulkDataURI"]
+    for address in (f"{place}/frames/1", bulk):
+        ((found, frame),) = parts(httpx.get(address, headers=strict, timeout=60))
+        assert found == "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1"
+        assert np.array_equal(np.frombuffer(frame, "<u2").reshape(16, 16), expected)
+    for accept in (
+        'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.1',
+        "application/dicom; transfer-syntax=1.2.840.10008.1.2.1",
+    ):
+        answer = httpx.get(place, headers={"Accept": accept}, timeout=60)
+        assert answer.status_code == 200
+        whole = parts(answer)[0][1] if "multipart" in accept else answer.content
+        dataset = pydicom.dcmread(io.BytesIO(whole))
+        assert dataset.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
+        assert dataset.SOPInstanceUID == place.rpartition("/")[2]
+        assert np.array_equal(dataset.pixel_array, expected)
+    other = {"Accept": "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.90"}
+    assert httpx.get(place, headers=other).status_code == 406
+
+
+def test_what_cannot_be_decoded_is_had_as_it_is_stored(stage: Stage, empty_url: str) -> None:
+    broken = _written_as(slice_of(1, PixelRepresentation=0), JPEGLSLossless)
+    broken = broken.replace(b"\xff\xd8\xff", b"\xff\xd8\x00", 1)
+    keep(stage.archive, broken, Source(name="test"))
+    place = f"{empty_url}/archive/studies/{ROOT}.1"
+    plain = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.1'
+    answer = httpx.get(place, headers={"Accept": plain}, timeout=60)
+    assert answer.status_code == 406
+    assert "transfer-syntax=*" in answer.json()["hint"]
+    ((_, content),) = parts(httpx.get(place))
+    assert content == broken
+
+
+def test_pictures_at_every_level(served: Served) -> None:
+    written = served.urgent.written
+    study = f"/archive/studies/{written.study_uid}"
+    for place in (study, f"{study}/series/{written.series_uid}", path_of(written)):
+        for kind, size in (("rendered", 96), ("thumbnail", 96)):
+            answer = served.get(f"{place}/{kind}", Accept="image/png")
+            assert answer.status_code == 200
+            assert max(Image.open(io.BytesIO(answer.content)).size) <= max(size, 640)
+    several = 'multipart/related; type="image/jpeg"'
+    receiving = f"/archive/studies/{served.receiving.study_uid}"
+    drawn = parts(served.get(f"{receiving}/thumbnail", Accept=several))
+    assert [kind for kind, _ in drawn] == ["image/jpeg"] * 4
+    assert len({content for _, content in drawn}) == 4
+
+
+@pytest.mark.parametrize(
+    ("tail", "status"),
+    [
+        ("/rendered?viewport=nan,1", 400),
+        ("/rendered?viewport=inf,1", 400),
+        ("/rendered?window=1", 400),
+        ("/bulkdata/..%2F..%2Fx", 400),
+        ("/bulkdata/00100010/x/00100010", 400),
+        ("/bulkdata/00100010", 404),
+        ("/bulkdata/00089999", 404),
+        ("/frames/1/rendered/x", 404),
+    ],
+)
+def test_addresses_that_lead_nowhere(served: Served, tail: str, status: int) -> None:
+    assert served.get(f"{path_of(served.urgent.written)}{tail}").status_code == status
+
+
+@pytest.mark.parametrize("uid", ["x", "1.2.3%00", "1" * 65, "1.2;--", "..%2F1"])
+def test_uids_that_are_none(served: Served, uid: str) -> None:
+    for tail in ("", "/metadata", "/series", "/instances"):
+        assert served.get(f"/archive/studies/{uid}{tail}").status_code in {400, 404}
 
 
 def _written_as(image: pydicom.Dataset, syntax: UID) -> bytes:
@@ -231,10 +306,10 @@ def test_a_frame_that_cannot_be_decoded_harms_nobody(stage: Stage, empty_url: st
     keep(stage.archive, broken, Source(name="test"))
     keep(stage.archive, part10_of(slice_of(2)), Source(name="test"))
     place = f"{empty_url}/archive/studies/{ROOT}.1/series/{ROOT}.1.1"
-    assert httpx.get(f"{place}/instances/{ROOT}.1.1.1/rendered").status_code == 422
-    assert httpx.get(f"{place}/instances/{ROOT}.1.1.1/frames/1").status_code == 422
-    assert httpx.get(f"{place}/instances/{ROOT}.1.1.2/rendered").status_code == 200
-    assert len(httpx.get(f"{place}/metadata").json()) == 2
+    assert httpx.get(f"{place}/instances/{ROOT}.1.1.1/rendered", timeout=60).status_code == 422
+    assert httpx.get(f"{place}/instances/{ROOT}.1.1.1/frames/1", timeout=60).status_code == 422
+    assert httpx.get(f"{place}/instances/{ROOT}.1.1.2/rendered", timeout=60).status_code == 200
+    assert len(httpx.get(f"{place}/metadata", timeout=60).json()) == 2
 
 
 def test_damage_is_noticed(stage: Stage, empty_url: str) -> None:

@@ -276,6 +276,8 @@ def _enter_study(connection: sa.Connection, header: Header, patient: int | None)
             "study_time": header.study_time,
             "accession_number": header.accession_number,
             "description": header.study_description,
+            "study_id": header.study_id,
+            "referring_physician": header.referring_physician,
             "first_received_at": now,
             "last_received_at": now,
             "revision": 0,
@@ -299,7 +301,7 @@ def _enter_patient(connection: sa.Connection, patient: Patient) -> int:
 
 
 def _enter_series(connection: sa.Connection, header: Header) -> None:
-    insert_new(
+    is_new = insert_new(
         connection,
         SERIES,
         {
@@ -313,6 +315,13 @@ def _enter_series(connection: sa.Connection, header: Header) -> None:
             "manufacturer_model": header.manufacturer_model,
         },
     )
+    if is_new and header.modality:
+        is_there = STUDY.c.modalities.contains(f"|{header.modality}|", autoescape=True)
+        connection.execute(
+            STUDY.update()
+            .where(STUDY.c.uid == header.study_uid, sa.not_(is_there))
+            .values(modalities=STUDY.c.modalities + f"{header.modality}|")
+        )
 
 
 def _instance_row(header: Header, stored: Stored, source: Source) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Searching the archive as DICOM queries do: by keys, at three levels."""
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -19,6 +19,8 @@ from sightline.values.identity import (
 )
 
 Found = TypeVar("Found")
+_FEW = 1000
+_BATCH = 1000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +46,7 @@ class FoundStudy:
     Attributes:
         date: `YYYYMMDD` or empty.
         time: `HHMMSS.ffffff`, a beginning of it, or empty.
+        study_id: None, as the referring physician, where an older Sightline did not note it.
         modalities: of its series, in alphabetical order.
     """
 
@@ -53,6 +56,8 @@ class FoundStudy:
     time: str
     accession_number: str
     description: str
+    study_id: str | None
+    referring_physician: str | None
     modalities: tuple[str, ...]
     series: int
     instances: int
@@ -94,15 +99,17 @@ def search_studies(archive: Archive, keys: Keys, window: Window) -> Matches[Foun
     """Find studies, newest first; keys of series and instances ask for one that matches."""
     query = (
         sa.select(STUDY.c.uid)
-        .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
-        .where(*of_patient(keys), *of_study(keys))
-        .order_by(STUDY.c.study_date.desc(), STUDY.c.study_time.desc(), STUDY.c.uid)
+        .where(*of_study(keys))
+        # One index holds this order, so that a search may stop when its page is full.
+        .order_by(STUDY.c.study_date.desc(), STUDY.c.study_time.desc(), STUDY.c.uid.desc())
     )
     if series := [*of_series(keys)]:
         query = query.where(STUDY.c.uid.in_(sa.select(SERIES.c.study_uid).where(*series)))
     if instances := [*of_instance(keys)]:
         query = query.where(STUDY.c.uid.in_(sa.select(INSTANCE.c.study_uid).where(*instances)))
     with archive.database.read() as connection:
+        if patient := of_patient(keys):
+            query = _of_patients(connection, query, patient)
         rows, has_more = _page(connection, query, window)
         studies = _studies(connection, [row.uid for row in rows])
     return Matches(found=tuple(studies[row.uid] for row in rows), has_more=has_more)
@@ -142,6 +149,21 @@ def search_instances(archive: Archive, keys: Keys, window: Window) -> Matches[Fo
     return Matches(found=found, has_more=has_more)
 
 
+def _of_patients(
+    connection: sa.Connection, query: sa.Select[Any], conditions: list[sa.ColumnElement[bool]]
+) -> sa.Select[Any]:
+    """Restrict a search of studies to the patients that satisfy `conditions`.
+
+    Where few do, their studies are looked up and sorted. Where many do, a page is soon full of
+    them: then the studies are gone through in order. Either way little is read.
+    """
+    few = connection.execute(sa.select(PATIENT.c.id).where(*conditions).limit(_FEW + 1))
+    patients = few.scalars().all()
+    if len(patients) <= _FEW:
+        return query.where(STUDY.c.patient.in_(patients))
+    return query.join(PATIENT, STUDY.c.patient == PATIENT.c.id).where(*conditions)
+
+
 def _page(
     connection: sa.Connection, query: sa.Select[Any], window: Window
 ) -> tuple[list[sa.Row[Any]], bool]:
@@ -152,17 +174,10 @@ def _page(
 
 
 def _studies(connection: sa.Connection, uids: Collection[str]) -> dict[str, FoundStudy]:
-    rows = connection.execute(
-        sa.select(STUDY, PATIENT)
-        .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
-        .where(STUDY.c.uid.in_(uids))
-    ).all()
+    query = sa.select(STUDY, PATIENT).join(PATIENT, STUDY.c.patient == PATIENT.c.id)
+    rows = _rows_of(connection, query, STUDY.c.uid, uids=uids)
+    series = _counts(connection, SERIES.c.study_uid, uids)
     instances = _counts(connection, INSTANCE.c.study_uid, uids)
-    modalities: dict[str, list[str]] = {}
-    for uid, modality in connection.execute(
-        sa.select(SERIES.c.study_uid, SERIES.c.modality).where(SERIES.c.study_uid.in_(uids))
-    ):
-        modalities.setdefault(uid, []).append(modality)
     return {
         row.uid: FoundStudy(
             uid=StudyUid(row.uid),
@@ -177,8 +192,10 @@ def _studies(connection: sa.Connection, uids: Collection[str]) -> dict[str, Foun
             time=row.study_time,
             accession_number=row.accession_number,
             description=row.description,
-            modalities=tuple(sorted(set(modalities.get(row.uid, ())))),
-            series=len(modalities.get(row.uid, ())),
+            study_id=row.study_id,
+            referring_physician=row.referring_physician,
+            modalities=tuple(sorted(each for each in row.modalities.split("|") if each)),
+            series=series.get(row.uid, 0),
             instances=instances.get(row.uid, 0),
         )
         for row in rows
@@ -186,7 +203,7 @@ def _studies(connection: sa.Connection, uids: Collection[str]) -> dict[str, Foun
 
 
 def _series(connection: sa.Connection, uids: Collection[str]) -> dict[str, FoundSeries]:
-    rows = connection.execute(sa.select(SERIES).where(SERIES.c.uid.in_(uids))).all()
+    rows = _rows_of(connection, sa.select(SERIES), SERIES.c.uid, uids=uids)
     studies = _studies(connection, {row.study_uid for row in rows})
     instances = _counts(connection, INSTANCE.c.series_uid, uids)
     return {
@@ -208,10 +225,29 @@ def _series(connection: sa.Connection, uids: Collection[str]) -> dict[str, Found
 def _counts(
     connection: sa.Connection, column: sa.Column[str], uids: Collection[str]
 ) -> dict[str, int]:
-    rows = connection.execute(
-        sa.select(column, sa.func.count()).where(column.in_(uids)).group_by(column)
-    ).all()
-    return {row[0]: row[1] for row in rows}
+    counted: dict[str, int] = {}
+    for some in _batches(uids):
+        query = sa.select(column, sa.func.count()).where(column.in_(some)).group_by(column)
+        counted |= {row[0]: row[1] for row in connection.execute(query)}
+    return counted
+
+
+def _rows_of(
+    connection: sa.Connection,
+    query: sa.Select[Any],
+    column: sa.Column[str],
+    *,
+    uids: Collection[str],
+) -> list[sa.Row[Any]]:
+    return [
+        row for some in _batches(uids) for row in connection.execute(query.where(column.in_(some)))
+    ]
+
+
+def _batches(uids: Collection[str]) -> Iterator[list[str]]:
+    """Give some at a time: a database takes only so many values at once."""
+    every = list(uids)
+    return (every[start : start + _BATCH] for start in range(0, len(every), _BATCH))
 
 
 def _instance(row: sa.Row[Any], series: FoundSeries) -> FoundInstance:

@@ -5,6 +5,9 @@ import dataclasses
 import sqlalchemy as sa
 
 from sightline.catalog.archive_tables import INSTANCE, PATIENT, SERIES, STUDY
+from sightline.values.names import folded, words_of
+
+_BEFORE_WORDS = ("=", "^", " ", "-")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,10 +23,15 @@ class Keys:
     """What must match; an empty key matches anything.
 
     Texts are matched without regard to case; `*` stands for any text, `?` for one character.
-    Of several UIDs or modalities one must match.
+    Of several UIDs or modalities one must match. Names are matched without regard to accents, by
+    any of their groups (PS3.4 C.2.2.2.1).
+
+    Attributes:
+        is_fuzzy: names match whose words begin with the words asked for, in any order.
     """
 
     patient_name: str = ""
+    is_fuzzy: bool = False
     patient_id: str = ""
     birth_date: Range = Range()
     sex: str = ""
@@ -46,7 +54,7 @@ class Keys:
 def of_patient(keys: Keys) -> list[sa.ColumnElement[bool]]:
     """Return the conditions on the patient."""
     return [
-        *_text(PATIENT.c.name, keys.patient_name),
+        *(_fuzzy_name(keys) if keys.is_fuzzy else _name(keys)),
         *_text(PATIENT.c.patient_id, keys.patient_id),
         *_range(PATIENT.c.birth_date, keys.birth_date),
         *_text(PATIENT.c.sex, keys.sex),
@@ -55,17 +63,14 @@ def of_patient(keys: Keys) -> list[sa.ColumnElement[bool]]:
 
 def of_study(keys: Keys) -> list[sa.ColumnElement[bool]]:
     """Return the conditions on the study."""
-    conditions = [
+    return [
         *_any_of(STUDY.c.uid, keys.study_uids),
         *_range(STUDY.c.study_date, keys.study_date),
         *_range(STUDY.c.study_time, keys.study_time),
         *_text(STUDY.c.accession_number, keys.accession_number),
         *_text(STUDY.c.description, keys.study_description),
+        *_modalities(keys.modalities_in_study),
     ]
-    if keys.modalities_in_study:
-        modality = SERIES.c.modality.in_(keys.modalities_in_study)
-        conditions.append(STUDY.c.uid.in_(sa.select(SERIES.c.study_uid).where(modality)))
-    return conditions
 
 
 def of_series(keys: Keys) -> list[sa.ColumnElement[bool]]:
@@ -91,8 +96,40 @@ def of_instance(keys: Keys) -> list[sa.ColumnElement[bool]]:
 def _text(column: sa.Column[str], value: str) -> list[sa.ColumnElement[bool]]:
     if not value.strip("*"):
         return []
+    return [column.ilike(_pattern(value), escape="\\")]
+
+
+def _pattern(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return [column.ilike(escaped.replace("*", "%").replace("?", "_"), escape="\\")]
+    return escaped.replace("*", "%").replace("?", "_")
+
+
+def _name(keys: Keys) -> list[sa.ColumnElement[bool]]:
+    if not keys.patient_name.strip("*"):
+        return []
+    # As catalogued, a group stands between equals signs and does not end in carets.
+    group = folded(keys.patient_name).strip("= ").rstrip("^ ")
+    first = "" if group.startswith("*") else "="
+    last = "" if group.endswith("*") else "="
+    pattern = _pattern(f"*{first}{group.strip('*')}{last}*")
+    return [PATIENT.c.name_key.like(pattern, escape="\\")]
+
+
+def _fuzzy_name(keys: Keys) -> list[sa.ColumnElement[bool]]:
+    return [
+        sa.or_(
+            *(
+                PATIENT.c.name_key.contains(before + word, autoescape=True)
+                for before in _BEFORE_WORDS
+            )
+        )
+        for word in words_of(keys.patient_name)
+    ]
+
+
+def _modalities(wanted: tuple[str, ...]) -> list[sa.ColumnElement[bool]]:
+    found = [STUDY.c.modalities.contains(f"|{each}|", autoescape=True) for each in wanted]
+    return [sa.or_(*found)] if found else []
 
 
 def _any_of(column: sa.Column[str], values: tuple[str, ...]) -> list[sa.ColumnElement[bool]]:
@@ -110,5 +147,6 @@ def _range(column: sa.Column[str], value: Range) -> list[sa.ColumnElement[bool]]
         conditions.append(column != "")
         conditions.append(column >= value.first)
     if value.last:
-        conditions.append(sa.func.substr(column, 1, len(value.last)) <= value.last)
+        # A letter comes after every digit: all that begins with the end of the range is in it.
+        conditions.append(column < f"{value.last}z")
     return conditions

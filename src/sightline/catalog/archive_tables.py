@@ -1,8 +1,17 @@
 """Tables of the archive: identified patients, studies, results and what waits to be sent."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
+from sightline.values.names import name_key
+
 METADATA = sa.MetaData()
+
+
+def _name_key(context: Any) -> str:  # noqa: ANN401 - SQLAlchemy gives it no public type
+    return name_key(context.get_current_parameters()["name"])
+
 
 PATIENT = sa.Table(
     "patient",
@@ -11,6 +20,8 @@ PATIENT = sa.Table(
     sa.Column("patient_id", sa.String, nullable=False),
     sa.Column("issuer", sa.String, nullable=False),
     sa.Column("name", sa.String, nullable=False),
+    # The form in which names are searched. Whoever changes a name sets it, too.
+    sa.Column("name_key", sa.String, nullable=False, default=_name_key, index=True),
     sa.Column("birth_date", sa.String, nullable=False),
     sa.Column("sex", sa.String, nullable=False),
     sa.UniqueConstraint("patient_id", "issuer"),
@@ -21,10 +32,15 @@ STUDY = sa.Table(
     METADATA,
     sa.Column("uid", sa.String, primary_key=True),
     sa.Column("patient", sa.ForeignKey("patient.id"), nullable=False, index=True),
-    sa.Column("study_date", sa.String, nullable=False, index=True),
+    sa.Column("study_date", sa.String, nullable=False),
     sa.Column("study_time", sa.String, nullable=False),
     sa.Column("accession_number", sa.String, nullable=False, index=True),
     sa.Column("description", sa.String, nullable=False),
+    # None where an older Sightline took the study in.
+    sa.Column("study_id", sa.String),
+    sa.Column("referring_physician", sa.String),
+    # Of its series, each between bars: |CT|SEG|. A search reads it for thousands of studies.
+    sa.Column("modalities", sa.String, nullable=False, default="|"),
     sa.Column("first_received_at", sa.Float, nullable=False),
     sa.Column("last_received_at", sa.Float, nullable=False),
     # What came in counts up to `revision`; the jobs of a revision start when it is complete.
@@ -35,6 +51,8 @@ STUDY = sa.Table(
     sa.Column("started_revision", sa.Integer, nullable=False, index=True),
     sa.Column("door", sa.String, nullable=False),
     sa.Column("door_revision", sa.Integer, nullable=False),
+    # Holds all that a search of studies sorts and filters by, in the order of its answer.
+    sa.Index("ix_study_searched", "study_date", "study_time", "uid", "modalities", "patient"),
 )
 
 SERIES = sa.Table(

@@ -3,23 +3,35 @@
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 import pydicom
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.encaps import generate_frames
+from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from sightline.errors import NotDicom
 from sightline.formats.dicom_dataset import broken_values_are_not_dicom, open_dataset
-from sightline.formats.dicom_elements import PIXEL_DATA, open_elements
+from sightline.formats.dicom_elements import PIXEL_DATA
 
 Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | None
 
 _BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _REAL_VRS = frozenset({"DS", "FD", "FL"})
 _INLINE_BYTES = 1024
-_META_GROUP = 0x0002
+# File meta, and the padding after the last element.
+_LEFT_OUT_GROUPS = frozenset({0x0002, 0xFFFC})
+# No VR that the dictionary leaves open, and none that holds a long value.
+_PLAIN_VRS = frozenset(
+    {"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL"}
+    | {"SS", "ST", "TM", "UI", "UL", "UR", "US"}
+)
+_ALIKE_BYTES = 256
+_MOST_KNOWN = 8192
+_KNOWN: dict[tuple[object, ...], Json] = {}
+"""How elements were described lately, by their bytes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,14 +56,17 @@ def read_metadata(content: bytes, bulk_root: str) -> dict[str, Json]:
     Raises:
         NotDicom: The file is broken.
     """
-    has_pixels = [element for element in open_elements(content) if element.tag in PIXEL_DATA]
-    dataset = open_dataset(content, with_pixels=False)
+    dataset = open_dataset(content, with_pixels=True)
+    pixels: dict[str, Json] = {}
+    for tag in PIXEL_DATA & dataset.keys():
+        name = f"{tag:08X}"
+        vr = str(dataset.get_item(tag).VR)
+        known = vr if vr in _BINARY_VRS else "OW"
+        pixels[name] = {"vr": known, "BulkDataURI": f"{bulk_root}/{name}"}
+        # Not `del`: it would convert the value first.
+        dataset.pop(tag)
     with broken_values_are_not_dicom("describe the instance"):
-        model = _describe(dataset, bulk_root)
-    for element in has_pixels:
-        tag = f"{element.tag:08X}"
-        model[tag] = {"vr": element.vr.decode() or "OW", "BulkDataURI": f"{bulk_root}/{tag}"}
-    return model
+        return _describe(dataset, bulk_root) | pixels
 
 
 def read_bulk(content: bytes, path: str) -> bytes:
@@ -120,10 +135,37 @@ def _native_frames(dataset: pydicom.FileDataset, count: int) -> Iterable[bytes]:
 
 def _describe(dataset: pydicom.Dataset, uri: str) -> dict[str, Json]:
     return {
-        f"{element.tag:08X}": _describe_element(element, uri)
-        for element in dataset
-        if element.tag.group != _META_GROUP
+        f"{tag:08X}": _describe_tag(dataset, tag, uri)
+        for tag in sorted(dataset.keys())
+        if tag.group not in _LEFT_OUT_GROUPS
     }
+
+
+def _describe_tag(dataset: pydicom.Dataset, tag: BaseTag, uri: str) -> Json:
+    """Describe an element; most of a series are alike from one instance to the next."""
+    # Its annotation hides that what was not looked at yet comes raw.
+    raw = cast("DataElement | RawDataElement", dataset.get_item(tag))
+    if not isinstance(raw, RawDataElement) or not _is_alike(raw):
+        return _describe_element(dataset[tag], uri)
+    charset = dataset.original_character_set
+    key = (int(tag), raw.VR, raw.value, raw.is_little_endian, str(charset))
+    known = _KNOWN.get(key)
+    if known is None:
+        known = _describe_element(dataset[tag], uri)
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[key] = known
+    return known
+
+
+def _is_alike(raw: RawDataElement) -> bool:
+    """Tell whether the value and its VR alone decide how the element is described."""
+    return (
+        raw.VR in _PLAIN_VRS
+        and raw.value is not None
+        and len(raw.value) <= _ALIKE_BYTES
+        and not raw.tag.is_private
+    )
 
 
 def _describe_element(element: pydicom.DataElement, uri: str) -> Json:

@@ -8,7 +8,8 @@ from sightline.errors import BadFile
 
 _MAX_HEAD_BYTES = 16 * 1024
 _MAX_PADDING_BYTES = 256
-_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
+# RFC 2046 allows 70 characters; Orthanc sends 73.
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,199}[0-9A-Za-z'()+_,./:=?-]")
 
 
 class TooLarge(BadFile):
@@ -41,7 +42,7 @@ class MultipartReader:
             raise BadFile(
                 "the boundary is missing or malformed",
                 hint='Send `Content-Type: multipart/related; type="application/dicom"; '
-                "boundary=...` with 1 to 70 of the characters of RFC 2046.",
+                "boundary=...` with at most 200 of the characters of RFC 2046.",
             )
         self._delimiter = b"\r\n--" + boundary.encode("ascii")
         self._max_part_bytes = max_part_bytes

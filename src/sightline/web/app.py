@@ -21,6 +21,7 @@ from sightline.web.guard import Guard
 from sightline.web.pages import pages_router
 from sightline.web.qido import qido_router
 from sightline.web.refusals import RefusedRequest
+from sightline.web.retrieval import Retrieval
 from sightline.web.site import FOLDER, Site, load_templates
 from sightline.web.stow import stow_router
 from sightline.web.viewer import has_viewer, viewer_router
@@ -52,8 +53,9 @@ def create_app(settings: Settings, archive: Archive, hub: Hub) -> FastAPI:
     )
     app.include_router(pages_router(site))
     app.include_router(api_router(site))
-    app.include_router(qido_router(site, ARCHIVE_ROOT), prefix=ARCHIVE_ROOT)
-    app.include_router(wado_router(site, ARCHIVE_ROOT), prefix=ARCHIVE_ROOT)
+    retrieval = Retrieval(archive, ARCHIVE_ROOT)
+    app.include_router(qido_router(retrieval), prefix=ARCHIVE_ROOT)
+    app.include_router(wado_router(site, retrieval), prefix=ARCHIVE_ROOT)
     app.include_router(stow_router(site, ARCHIVE_ROOT), prefix=ARCHIVE_ROOT)
     app.include_router(viewer_router(site))
     app.mount("/static", StaticFiles(directory=FOLDER / "static"))

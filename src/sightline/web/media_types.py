@@ -62,11 +62,11 @@ class MediaRange:
             return False
         if self.media_type != MULTIPART or not self.part_type:
             return True
-        return _matches(self.part_type, media_type) and self.transfer_syntax in {
-            "",
-            "*",
-            transfer_syntax_uid,
-        }
+        return _matches(self.part_type, media_type) and self.takes_syntax(transfer_syntax_uid)
+
+    def takes_syntax(self, transfer_syntax_uid: str) -> bool:
+        """Tell whether it takes a transfer syntax; where it names none, it takes any."""
+        return self.transfer_syntax in {"", "*", transfer_syntax_uid}
 
 
 def parse_accept(text: str) -> list[MediaRange]:

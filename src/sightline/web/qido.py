@@ -2,11 +2,16 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from sightline.archive.locating import (
+    LocatedInstance,
+    first_of_series,
+    first_of_studies,
+)
 from sightline.archive.search import (
     FoundInstance,
     FoundSeries,
@@ -16,48 +21,70 @@ from sightline.archive.search import (
     search_studies,
 )
 from sightline.web.dicom_model import Model, attribute, person
+from sightline.web.included_fields import (
+    MOST_READ,
+    NO_FIELDS_OF_SERIES,
+    NO_FIELDS_OF_STUDIES,
+    include_fields,
+)
 from sightline.web.media_types import DICOM_JSON, choose, parse_accept
-from sightline.web.refusals import not_acceptable
-from sightline.web.search_query import SearchQuery, read_query
-from sightline.web.site import Site
+from sightline.web.refusals import malformed, not_acceptable
+from sightline.web.retrieval import Retrieval
+from sightline.web.search_query import SearchQuery, is_uid, read_query
 
 _NO_HEADER_TEXT = re.compile(r"[^A-Za-z0-9., ]")
 
 
-def qido_router(site: Site, root: str) -> APIRouter:
-    """Return the searches of the archive below the path `root`."""
+def qido_router(retrieval: Retrieval) -> APIRouter:
+    """Return the searches of an archive."""
     router = APIRouter()
+    archive, root = retrieval.archive, retrieval.root
 
     @router.get("/studies")
     def studies(request: Request) -> JSONResponse:
         query = read_query(request.query_params.multi_items())
-        matches = search_studies(site.archive, query.keys, query.window)
-        models = (study_model(study, root) for study in matches.found)
-        return _answer(request, models, query, has_more=matches.has_more)
+        matches = search_studies(archive, query.keys, query.window)
+        answer = _Answer(request, retrieval, query, has_more=matches.has_more)
+        return answer.of(
+            [study_model(study, root) for study in matches.found],
+            lambda: first_of_studies(archive, _first_uids(matches.found)),
+            uids=[study.uid for study in matches.found],
+            excluded=NO_FIELDS_OF_STUDIES,
+        )
 
     @router.get("/series")
     @router.get("/studies/{study_uid}/series")
     def series(request: Request) -> JSONResponse:
         query = _within(read_query(request.query_params.multi_items()), request.path_params)
-        matches = search_series(site.archive, query.keys, query.window)
-        models = (series_model(each, root) for each in matches.found)
-        return _answer(request, models, query, has_more=matches.has_more)
+        matches = search_series(archive, query.keys, query.window)
+        answer = _Answer(request, retrieval, query, has_more=matches.has_more)
+        return answer.of(
+            [series_model(each, root) for each in matches.found],
+            lambda: first_of_series(archive, _first_uids(matches.found)),
+            uids=[each.uid for each in matches.found],
+            excluded=NO_FIELDS_OF_SERIES,
+        )
 
     @router.get("/instances")
     @router.get("/studies/{study_uid}/instances")
     @router.get("/studies/{study_uid}/series/{series_uid}/instances")
     def instances(request: Request) -> JSONResponse:
         query = _within(read_query(request.query_params.multi_items()), request.path_params)
-        matches = search_instances(site.archive, query.keys, query.window)
-        models = (instance_model(each, root) for each in matches.found)
-        return _answer(request, models, query, has_more=matches.has_more)
+        matches = search_instances(archive, query.keys, query.window)
+        answer = _Answer(request, retrieval, query, has_more=matches.has_more)
+        return answer.of(
+            [instance_model(each, root) for each in matches.found],
+            lambda: {each.uid: _located(each) for each in matches.found[:MOST_READ]},
+            uids=[each.uid for each in matches.found],
+            excluded=frozenset(),
+        )
 
     return router
 
 
 def study_model(study: FoundStudy, root: str) -> Model:
     """Describe a study (PS3.18 table 10.6.3-3)."""
-    return {
+    model = {
         "00080005": attribute("CS", "ISO_IR 192"),
         "00080020": attribute("DA", study.date),
         "00080030": attribute("TM", study.time),
@@ -74,6 +101,12 @@ def study_model(study: FoundStudy, root: str) -> Model:
         "00201206": attribute("IS", study.series),
         "00201208": attribute("IS", study.instances),
     }
+    # Not noted by older versions: then it is left out, and read from a file where it is asked for.
+    if study.referring_physician is not None:
+        model["00080090"] = person(study.referring_physician)
+    if study.study_id is not None:
+        model["00200010"] = attribute("SH", study.study_id)
+    return model
 
 
 def series_model(series: FoundSeries, root: str) -> Model:
@@ -113,6 +146,8 @@ def instance_model(instance: FoundInstance, root: str) -> Model:
 
 def _within(query: SearchQuery, path: Mapping[str, str]) -> SearchQuery:
     """Restrict a search to what its path names."""
+    if not all(is_uid(uid) for uid in path.values()):
+        raise malformed("a UID of the address", "Give digits and dots, 64 at most.")
     keys = query.keys
     if "study_uid" in path:
         keys = dataclasses.replace(keys, study_uids=(path["study_uid"],))
@@ -121,18 +156,64 @@ def _within(query: SearchQuery, path: Mapping[str, str]) -> SearchQuery:
     return dataclasses.replace(query, keys=keys)
 
 
-def _answer(
-    request: Request, models: Iterable[Model], query: SearchQuery, *, has_more: bool
-) -> JSONResponse:
-    accepted = parse_accept(request.query_params.get("accept") or request.headers.get("accept", ""))
-    chosen = choose(accepted, (DICOM_JSON, "application/json"))
-    if chosen is None:
-        raise not_acceptable(DICOM_JSON)
-    answer = JSONResponse(list(models), media_type=chosen)
-    if has_more:
-        text = "There are additional results that can be requested with offset"
-        answer.headers.append("Warning", f'299 sightline "{text}"')
-    if query.ignored:
-        names = _NO_HEADER_TEXT.sub("?", ", ".join(query.ignored))
-        answer.headers.append("Warning", f'299 sightline "Not matched on: {names[:200]}"')
-    return answer
+def _first_uids(found: Sequence[FoundStudy | FoundSeries]) -> list[str]:
+    return [each.uid for each in found[:MOST_READ]]
+
+
+def _located(instance: FoundInstance) -> LocatedInstance:
+    return LocatedInstance(
+        uid=instance.uid,
+        series_uid=instance.series.uid,
+        study_uid=instance.series.study.uid,
+        transfer_syntax_uid=instance.transfer_syntax_uid,
+        frames=instance.frames,
+        digest=instance.digest,
+    )
+
+
+class _Answer:
+    """The answer to one search."""
+
+    def __init__(
+        self, request: Request, retrieval: Retrieval, query: SearchQuery, *, has_more: bool
+    ) -> None:
+        given = request.query_params.get("accept") or request.headers.get("accept", "")
+        chosen = choose(parse_accept(given), (DICOM_JSON, "application/json"))
+        if chosen is None:
+            raise not_acceptable(DICOM_JSON)
+        self._media_type = chosen
+        self._retrieval = retrieval
+        self._query = query
+        self._has_more = has_more
+
+    def of(
+        self,
+        models: list[Model],
+        locate: Callable[[], Mapping[str, LocatedInstance]],
+        *,
+        uids: Sequence[str],
+        excluded: frozenset[str],
+    ) -> JSONResponse:
+        """Answer with `models`, of which `locate` gives an instance each, by `uids`."""
+        is_short = False
+        fields = self._query.fields - excluded
+        if self._query.wants_all_fields or any(fields - model.keys() for model in models):
+            located = locate()
+            places = {place: located[uid] for place, uid in enumerate(uids) if uid in located}
+            included = include_fields(
+                self._retrieval, self._query, models, instances=places, excluded=excluded
+            )
+            models, is_short = included.models, included.is_short
+        answer = JSONResponse(models, media_type=self._media_type)
+        for text in self._warnings(is_short=is_short):
+            answer.headers.append("Warning", f'299 sightline "{text}"')
+        return answer
+
+    def _warnings(self, *, is_short: bool) -> Iterator[str]:
+        if self._has_more:
+            yield "There are additional results that can be requested with offset"
+        if is_short:
+            yield f"Fields that are read from files are given for the first {MOST_READ} results"
+        if self._query.ignored:
+            names = _NO_HEADER_TEXT.sub("?", ", ".join(self._query.ignored))
+            yield f"Not matched on: {names[:200]}"

@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import math
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping
 
 from sightline import log
-from sightline.archive.search import FoundInstance
+from sightline.archive.locating import LocatedInstance
 from sightline.errors import NotDicom
 from sightline.store.objects import ObjectStore
 from sightline.web.refusals import malformed
@@ -56,7 +57,7 @@ class Renderer:
         self._objects = objects
         self._at_once = threading.Semaphore(_AT_ONCE)
 
-    def render(self, instance: FoundInstance, number: int, wanted: Picture) -> bytes:
+    def render(self, instance: LocatedInstance, number: int, wanted: Picture) -> bytes:
         """Return frame `number`, counted from 1, as an image file.
 
         Raises:
@@ -98,6 +99,9 @@ def _numbers(query: Mapping[str, str], name: str) -> tuple[float, float] | None:
         return None
     first, _, rest = query[name].partition(",")
     try:
-        return float(first), float(rest.partition(",")[0])
-    except ValueError as error:
-        raise malformed(name, f"Write two numbers: {name}=40,400.") from error
+        numbers = float(first), float(rest.partition(",")[0])
+    except ValueError:
+        numbers = math.nan, math.nan
+    if not all(math.isfinite(number) for number in numbers):
+        raise malformed(name, f"Write two numbers: {name}=40,400.")
+    return numbers

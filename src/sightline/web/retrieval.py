@@ -4,12 +4,15 @@ import json
 from collections.abc import Mapping
 
 from sightline.archive.archive import Archive
-from sightline.archive.search import FoundInstance, Window, search_instances
-from sightline.archive.search_keys import Keys
+from sightline.archive.locating import LocatedInstance, locate
 from sightline.errors import UnknownName
 from sightline.formats.dicom_json import Frames, read_frames, read_metadata
 from sightline.web.recent import Recent
+from sightline.web.refusals import malformed
+from sightline.web.search_query import is_uid
+from sightline.web.transcoding import decoder
 
+_UIDS = ("study_uid", "series_uid", "instance_uid")
 _METADATA_BYTES = 64 * 1024 * 1024
 _FRAMES_BYTES = 256 * 1024 * 1024
 
@@ -18,27 +21,31 @@ class Retrieval:
     """Reads instances of the archive, and remembers what was read lately.
 
     Attributes:
+        archive: where they are.
         root: path below which the archive is served.
     """
 
     def __init__(self, archive: Archive, root: str) -> None:
-        self._archive = archive
+        self.archive = archive
         self.root = root
         self._metadata = Recent[bytes](limit_bytes=_METADATA_BYTES, size_of=len)
         self._frames = Recent[Frames](limit_bytes=_FRAMES_BYTES, size_of=_size_of_frames)
 
-    def find(self, path: Mapping[str, str]) -> list[FoundInstance]:
+    def find(self, path: Mapping[str, str]) -> list[LocatedInstance]:
         """Return the instances of the study, the series or the instance that a path names.
 
         Raises:
+            RefusedRequest: A UID is malformed.
             UnknownName: There is none.
         """
-        keys = Keys(
-            study_uids=_named(path, "study_uid"),
-            series_uids=_named(path, "series_uid"),
-            instance_uids=_named(path, "instance_uid"),
+        if not all(is_uid(path[name]) for name in _UIDS if name in path):
+            raise malformed("a UID of the address", "Give digits and dots, 64 at most.")
+        found = locate(
+            self.archive,
+            path["study_uid"],
+            series_uid=path.get("series_uid", ""),
+            instance_uid=path.get("instance_uid", ""),
         )
-        found = list(search_instances(self._archive, keys, Window()).found)
         if not found:
             raise UnknownName(
                 "the archive has nothing at this address",
@@ -46,24 +53,25 @@ class Retrieval:
             )
         return found
 
-    def find_one(self, path: Mapping[str, str]) -> FoundInstance:
-        """Return the instance that a path names; of a series, the one in the middle.
+    def find_one(self, path: Mapping[str, str]) -> LocatedInstance:
+        """Return the instance that a path names; of a series or a study, the image in the middle.
 
         Raises:
             UnknownName: There is none.
         """
         found = self.find(path)
-        return found[len(found) // 2]
+        images = [each for each in found if each.frames is not None] or found
+        return images[len(images) // 2]
 
-    def content(self, instance: FoundInstance) -> bytes:
+    def content(self, instance: LocatedInstance) -> bytes:
         """Return the Part 10 file.
 
         Raises:
             DamagedObject: The stored bytes no longer match their digest.
         """
-        return self._archive.objects.get(instance.digest)
+        return self.archive.objects.get(instance.digest)
 
-    def metadata(self, instance: FoundInstance) -> bytes:
+    def metadata(self, instance: LocatedInstance) -> bytes:
         """Return the instance in the DICOM JSON model, as text.
 
         Raises:
@@ -72,7 +80,7 @@ class Retrieval:
         """
         return self._metadata.get(instance.digest, lambda: self._describe(instance))
 
-    def frames(self, instance: FoundInstance) -> Frames:
+    def frames(self, instance: LocatedInstance) -> Frames:
         """Return the frames as stored.
 
         Raises:
@@ -81,18 +89,28 @@ class Retrieval:
         """
         return self._frames.get(instance.digest, lambda: read_frames(self.content(instance)))
 
-    def _describe(self, instance: FoundInstance) -> bytes:
-        series = instance.series
-        place = f"studies/{series.study.uid}/series/{series.uid}/instances/{instance.uid}"
-        model = read_metadata(self.content(instance), f"{self.root}/{place}/bulkdata")
+    def decoded_frames(self, instance: LocatedInstance) -> Frames:
+        """Return the frames as uncompressed pixels.
+
+        Raises:
+            NotDicom: They cannot be decoded.
+            DamagedObject: The stored bytes no longer match their digest.
+        """
+
+        def decode() -> Frames:
+            with decoder() as decoded:
+                return read_frames(decoded(self.content(instance)))
+
+        return self._frames.get(f"{instance.digest} decoded", decode)
+
+    def _describe(self, instance: LocatedInstance) -> bytes:
+        series = f"studies/{instance.study_uid}/series/{instance.series_uid}"
+        place = f"{self.root}/{series}/instances/{instance.uid}"
+        model = read_metadata(self.content(instance), f"{place}/bulkdata")
         model["00083002"] = {"vr": "UI", "Value": [instance.transfer_syntax_uid]}
         text = json.dumps(model, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         # Odd character sets decode to lone surrogates, which UTF-8 cannot hold.
         return text.encode("utf-8", "replace")
-
-
-def _named(path: Mapping[str, str], name: str) -> tuple[str, ...]:
-    return (path[name],) if name in path else ()
 
 
 def _size_of_frames(frames: Frames) -> int:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+from pydicom.datadict import tag_for_keyword
+
 from sightline.archive.search import Window
 from sightline.archive.search_keys import Keys, Range
 from sightline.web.refusals import malformed
@@ -12,11 +14,12 @@ from sightline.web.refusals import malformed
 MOST_RESULTS = 5000
 """Of one answer; the rest is had with `offset`."""
 
-_NO_KEYS = frozenset({"limit", "offset", "includefield", "fuzzymatching", "accept"})
+_NO_KEYS = frozenset({"limit", "offset", "accept"})
 _SEVERAL = re.compile(r"[\\,]")
 _END = re.compile(r"[0-9:.]*")
 _INTEGER = re.compile(r"[0-9]{1,9}")
 _UID = re.compile(r"[0-9.]{1,64}")
+_TAG = re.compile(r"[0-9A-Fa-f]{8}")
 
 Reader: TypeAlias = Callable[[str, str], Any]
 
@@ -26,12 +29,16 @@ class SearchQuery:
     """What is asked for.
 
     Attributes:
-        ignored: parameters that we do not match on.
+        fields: tags, such as `00080090`, that the answer is to hold besides what it always does.
+        wants_all_fields: as many attributes as we have are wanted.
+        ignored: parameters that we do not match on, and fields that we do not know.
     """
 
     keys: Keys
     window: Window
-    ignored: tuple[str, ...]
+    fields: frozenset[str] = frozenset()
+    wants_all_fields: bool = False
+    ignored: tuple[str, ...] = ()
 
 
 def read_query(parameters: Iterable[tuple[str, str]]) -> SearchQuery:
@@ -41,20 +48,30 @@ def read_query(parameters: Iterable[tuple[str, str]]) -> SearchQuery:
         RefusedRequest: A value is malformed.
     """
     found: dict[str, Any] = {}
+    named: list[str] = []
     ignored = []
     window = {"limit": MOST_RESULTS, "offset": 0}
     for name, value in parameters:
+        if "\0" in value:
+            raise malformed("a value", "Give no NUL characters.")
         if name in window:
             window[name] = _integer(name, value) or 0
+        elif name == "fuzzymatching":
+            found["is_fuzzy"] = _truth(name, value)
+        elif name == "includefield":
+            named += _several(name, value)
         elif name in _KEYS:
             field, read = _KEYS[name]
             found[field] = read(name, value)
         elif name not in _NO_KEYS:
             ignored.append(name)
+    tags = {name: _tag(name) for name in named if name != "all"}
     return SearchQuery(
         keys=Keys(**found),
         window=Window(offset=window["offset"], limit=min(window["limit"], MOST_RESULTS)),
-        ignored=tuple(ignored),
+        fields=frozenset(tag for tag in tags.values() if tag),
+        wants_all_fields="all" in named,
+        ignored=(*ignored, *(name for name, tag in tags.items() if not tag)),
     )
 
 
@@ -84,6 +101,20 @@ def _range(name: str, value: str) -> Range:
         raise malformed(name, "Give YYYYMMDD or HHMMSS, or a range: 20240101-20240131.")
     first, last = first.replace(":", ""), last.replace(":", "")
     return Range(first=first, last=last if dash else first)
+
+
+def _truth(name: str, value: str) -> bool:
+    if value.strip().lower() not in {"true", "false"}:
+        raise malformed(name, "Give true or false.")
+    return value.strip().lower() == "true"
+
+
+def _tag(name: str) -> str:
+    """Return the tag that a field is named by; empty where it is none that we know."""
+    if _TAG.fullmatch(name):
+        return name.upper()
+    tag = tag_for_keyword(name)
+    return "" if tag is None else f"{tag:08X}"
 
 
 def _integer(name: str, value: str) -> int | None:

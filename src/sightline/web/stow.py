@@ -34,6 +34,7 @@ _SILENCE_S = 30.0
 _AT_ONCE = 4
 _MOST_UNDERWAY_BYTES = 32 * 1024 * 1024
 _MOST_PARTS = 100_000
+_MOST_JUNK = 1000
 _TAKEN = f'Send `Content-Type: {MULTIPART}; type="{DICOM}"; boundary=...` with Part 10 files.'
 
 
@@ -147,6 +148,7 @@ class _Writers:
     def __init__(self, upload: Upload) -> None:
         self._upload = upload
         self._underway: deque[tuple[int, asyncio.Task[StoredPart]]] = deque()
+        self._junk = 0
         self.done: list[StoredPart] = []
 
     async def keep(self, part: ReceivedPart) -> None:
@@ -154,6 +156,8 @@ class _Writers:
         if len(self.done) >= _MOST_PARTS:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             raise _refusal(status, f"more than {_MOST_PARTS} parts")
+        if self._junk >= _MOST_JUNK:
+            raise _refusal(HTTPStatus.BAD_REQUEST, f"{_MOST_JUNK} parts are no DICOM instance")
         keeping = asyncio.create_task(asyncio.to_thread(self._upload.keep, part))
         self._underway.append((len(part.content), keeping))
         while len(self._underway) > _AT_ONCE or self._size_bytes() > _MOST_UNDERWAY_BYTES:
@@ -174,7 +178,9 @@ class _Writers:
 
     async def _take_one(self) -> None:
         _, keeping = self._underway.popleft()
-        self.done.append(await keeping)
+        done = await keeping
+        self._junk += not done.instance_uid
+        self.done.append(done)
 
 
 def _status(parts: Iterable[StoredPart]) -> HTTPStatus:

@@ -3,9 +3,10 @@
 import base64
 import hashlib
 import re
+from http import HTTPStatus
 from pathlib import Path
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
 from sightline.web.guard import viewer_policy
@@ -53,11 +54,11 @@ def viewer_router(site: Site) -> APIRouter:
 
     @router.get("/viewer")
     @router.get("/viewer/{path:path}")
-    def viewer(path: str = "") -> Response:
+    def viewer(request: Request, path: str = "") -> Response:
         if path == "app-config.js":
-            return _file(_CONFIGURATION, headers)
+            return _file(_CONFIGURATION, headers, request)
         if path in files and path != "index.html":
-            return _file(files[path], headers)
+            return _file(files[path], headers, request)
         return HTMLResponse(index, headers=headers | {"Cache-Control": "no-cache"})
 
     return router
@@ -76,11 +77,22 @@ def _isolation(index: bytes) -> dict[str, str]:
     }
 
 
-def _file(path: Path, headers: dict[str, str]) -> FileResponse:
+class _LargeStepsResponse(FileResponse):
+    """Each step costs a change of threads: with the default of 64 KB the viewer takes hundreds."""
+
+    chunk_size = 1024 * 1024
+
+
+def _file(path: Path, headers: dict[str, str], request: Request) -> Response:
     is_hashed = _HASHED_NAME.search(path.name) is not None
     cache = "public, max-age=31536000, immutable" if is_hashed else "no-cache"
-    return FileResponse(
+    answer = _LargeStepsResponse(
         path,
         media_type=_MEDIA_TYPES.get(path.suffix),
         headers=headers | {"Cache-Control": cache},
+        stat_result=path.stat(),
     )
+    if answer.headers["etag"] in request.headers.get("if-none-match", ""):
+        kept = {name: answer.headers[name] for name in ("etag", "cache-control")}
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers | kept)
+    return answer
