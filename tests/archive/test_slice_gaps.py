@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sightline.archive.archive import Archive
 from sightline.archive.receiving import keep
 from sightline.archive.slice_gaps import StudyGaps, Verdict, judge, look_for_gaps
-from sightline.formats.slice_place import HEAD_BYTES, SlicePlace, read_place
+from sightline.formats.dicom_place import HEAD_BYTES, SlicePlace, read_place
 from sightline.values.arrival import Source
 from sightline.values.identity import StudyUid
 from tests.instances import STUDY, part10_of, slice_of

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
 from sightline.catalog.archive_tables import INSTANCE
-from sightline.formats.slice_place import HEAD_BYTES, SlicePlace, read_place
+from sightline.formats.dicom_place import HEAD_BYTES, SlicePlace, read_place
 from sightline.values.identity import Digest, StudyUid
 
 Verdict: TypeAlias = Literal["gap-free", "gaps", "unknown"]

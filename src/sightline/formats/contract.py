@@ -47,6 +47,7 @@ FORMATS: Registry[Format] = Registry(
             "dicom_grid",
             "dicom_image",
             "dicom_json",
+            "dicom_place",
             "dicom_text",
             "result_object",
             "seg",
