@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from sightline.catalog import archive_tables, hub_tables
@@ -169,3 +171,25 @@ def test_a_full_disk_is_an_os_error_and_leaves_nothing(database: Database) -> No
     with pytest.raises(OSError, match="cannot be used: database or disk is full"):
         write()
     assert patients(database) == 0
+
+
+def test_a_hub_of_the_first_version_keeps_its_volumes(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "catalog.db")
+    scripts = importlib.resources.files("sightline.catalog") / "migrations" / "hub"
+    config = Config()
+    config.set_main_option("script_location", str(scripts))
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql("INSERT INTO study VALUES ('2.25.9', 'S-1', '', '')")
+        connection.exec_driver_sql(
+            "INSERT INTO series VALUES ('2.25.1', '2.25.9', 'S-1', 'CT', '', '', '', '', 'abc', ''), "
+            "('2.25.2', '2.25.9', 'S-1', 'CT', '', '', '', '', '', 'gantry tilt')"
+        )
+    engine.dispose()
+    opened = Database.open(url, "hub")
+    with opened.read() as connection:
+        volumes = connection.execute(sa.select(hub_tables.VOLUME)).all()
+    opened.close()
+    assert [tuple(row) for row in volumes] == [("2.25.1", 1, "", "abc")]

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -66,6 +67,31 @@ def make_ct() -> Callable[..., bytes]:
 
     def make(syntax: str = ExplicitVRLittleEndian, **attributes: object) -> bytes:
         return encode(small_ct(**attributes), syntax)
+
+    return make
+
+
+@pytest.fixture
+def make_series(make_ct: Callable[..., bytes], tmp_path: Path) -> Callable[..., list[Path]]:
+    """Give a function that writes slices; `change` says what one of them has instead."""
+
+    def make(
+        count: int = 4,
+        change: Callable[[int], dict[str, object]] = lambda _: {},
+        **attributes: object,
+    ) -> list[Path]:
+        paths = []
+        for number in range(count):
+            slice_attributes: dict[str, object] = {
+                "SOPInstanceUID": f"{ROOT}.3.{number + 1}",
+                "InstanceNumber": number + 1,
+                "ImagePositionPatient": [-10.0, -20.0, 30.0 + 3.0 * number],
+                "PixelData": np.full(24, number, dtype="<i2").tobytes(),
+            }
+            path = tmp_path / f"{number}.dcm"
+            path.write_bytes(make_ct(**(slice_attributes | attributes | change(number))))
+            paths.append(path)
+        return paths
 
     return make
 

@@ -11,13 +11,13 @@ import pydicom
 import pytest
 
 from sightline.errors import BadFile, NotDicom, UnsoundSeries
-from sightline.formats.dicom_image import read_volume
+from sightline.formats.dicom_image import read_grids, read_volume
 from sightline.formats.seg import read_seg, read_seg_origin, write_seg
 from sightline.phantoms.series import WrittenSeries
 from sightline.values.alignment import align_to_grid
 from sightline.values.geometry import Geometry
 from sightline.values.volume import Segmentation
-from tests.formats.sources import BY_HAND, CLASSES, IDENTITY, drawn_on
+from tests.formats.sources import BY_HAND, CLASSES, IDENTITY, KINDS, drawn_on
 from tests.verification import dicom_errors
 
 
@@ -176,15 +176,74 @@ def test_what_is_no_segmentation_is_refused(axial_ct: WrittenSeries) -> None:
         read_seg(b"hello", geometry)
 
 
-def test_two_multi_frame_images_are_refused(test_data: Path) -> None:
-    folder = test_data / "dicom" / "dcmqa_enh" / "In" / "Siemens" / "XA10"
-    paths = [folder / "6_1.dcm", folder / "6_2.dcm"]
-    geometry = read_volume(paths[:1]).geometry
+def test_a_volume_of_two_multi_frame_images_is_refused(tmp_path: Path) -> None:
+    written = KINDS["enhanced oblique MR"](tmp_path)
+    whole = written.files[0].read_bytes()
+    paths = []
+    for number, frames in enumerate((slice(0, 3), slice(3, 6))):
+        dataset = pydicom.dcmread(io.BytesIO(whole))
+        groups = dataset.PerFrameFunctionalGroupsSequence
+        dataset.PerFrameFunctionalGroupsSequence = list(groups)[frames]
+        dataset.PixelData = dataset.pixel_array[frames].tobytes()
+        dataset.NumberOfFrames = 3
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"2.25.{number}"
+        paths.append(tmp_path / f"half-{number}.dcm")
+        dataset.save_as(paths[-1])
+    volume = read_volume(paths)
+    assert np.array_equal(volume.voxels, written.volume.voxels)
     drawn = Segmentation(
-        mask=np.zeros(geometry.shape, np.uint8), geometry=geometry, classes=("a",), author=""
+        mask=np.ones(volume.geometry.shape, np.uint8),
+        geometry=volume.geometry,
+        classes=("a",),
+        author="",
     )
-    with pytest.raises(UnsoundSeries):
+    with pytest.raises(UnsoundSeries, match="several multi-frame images"):
         write_seg(drawn, paths, identity=IDENTITY, is_manual=False)
+
+
+# Series that are several volumes, and where their frames lie: in files of their own, in one file,
+# in the tiles of a mosaic.
+SPLIT = {
+    "dicom/dcmqa_nih/In/20180918GE/mr_0004": 15,
+    "dicom/dcmqa_nih/In/20180918Si/mr_0003": 1,
+    "dicom/dcmqa_enh/In/Siemens/XA10": 1,
+    "dicom/dcmqa_enh/In/Philips": 1,
+}
+
+
+@pytest.mark.parametrize("name", sorted(SPLIT))
+def test_a_mask_lies_on_the_volume_that_it_was_drawn_on(test_data: Path, name: str) -> None:
+    paths = sorted((test_data / name).glob("*.dcm"))
+    for grid in read_grids(paths)[-2:]:
+        mask = np.random.default_rng(0).integers(0, 2, grid.geometry.shape, dtype=np.uint8)
+        mask[0] = 0
+        drawn = Segmentation(mask=mask, geometry=grid.geometry, classes=("lesion",), author="")
+        for each in (drawn, dataclasses.replace(drawn, mask=np.zeros_like(mask))):
+            content = write_seg(each, paths, identity=IDENTITY, is_manual=False, stack=grid.name)
+            assert np.array_equal(read_seg(content, grid.geometry).mask, each.mask)
+            assert dicom_errors(content) == []
+        sources = {pydicom.dcmread(paths[file]).SOPInstanceUID for file in grid.files}
+        assert len(sources) == SPLIT[name]
+        content = write_seg(drawn, paths, identity=IDENTITY, is_manual=False, stack=grid.name)
+        references = pydicom.dcmread(io.BytesIO(content)).ReferencedSeriesSequence
+        named = {each.ReferencedSOPInstanceUID for each in references[0].ReferencedInstanceSequence}
+        assert named == sources
+
+
+def test_a_mask_without_a_volume_s_name_takes_the_first_that_fits(test_data: Path) -> None:
+    paths = sorted((test_data / "dicom/dcmqa_enh/In/Siemens/XA10").glob("*.dcm"))
+    grids = read_grids(paths)
+    drawn = Segmentation(
+        mask=np.ones(grids[0].geometry.shape, np.uint8),
+        geometry=grids[0].geometry,
+        classes=("a",),
+        author="",
+    )
+    content = write_seg(drawn, paths, identity=IDENTITY, is_manual=False)
+    first = write_seg(drawn, paths, identity=IDENTITY, is_manual=False, stack=grids[0].name)
+    assert content == first
+    with pytest.raises(UnsoundSeries, match="no volume 'time point 9'"):
+        write_seg(drawn, paths, identity=IDENTITY, is_manual=False, stack="time point 9")
 
 
 REAL = [

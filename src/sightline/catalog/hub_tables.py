@@ -24,9 +24,19 @@ SERIES = sa.Table(
     sa.Column("body_part", sa.String, nullable=False),
     sa.Column("manufacturer", sa.String, nullable=False),
     sa.Column("manufacturer_model", sa.String, nullable=False),
-    # Empty until the series became a volume; `not_volume` says why it cannot be one.
+    # Empty unless the series is one volume; `not_volume` says why it, or a part of it, is none.
     sa.Column("volume_digest", sa.String, nullable=False),
     sa.Column("not_volume", sa.String, nullable=False),
+)
+
+VOLUME = sa.Table(
+    "volume",
+    METADATA,
+    sa.Column("series_uid", sa.ForeignKey("series.uid"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    # What sets it apart from the other volumes of its series; empty where it is the only one.
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("digest", sa.String, nullable=False, index=True),
 )
 
 INSTANCE = sa.Table(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import struct
 from collections.abc import Iterable, Mapping
 
 from sightline.formats.dicom_elements import Element, Elements
@@ -48,7 +49,30 @@ class Attributes:
             return None
         return int.from_bytes(value[:2], "little" if self.is_little else "big")
 
+    def doubles(self, tag: int, count: int) -> tuple[float, ...]:
+        """Doubles (FD); empty unless there are `count` finite ones."""
+        return self._unpack(tag, count, "d")
+
+    def floats(self, tag: int, count: int) -> tuple[float, ...]:
+        """Floats (FL); empty unless there are `count` finite ones."""
+        return self._unpack(tag, count, "f")
+
+    def private(self, group: int, creator: str, element: int) -> int:
+        """The tag of a private element (PS3.5 7.8.1); 0 where nobody reserved its block."""
+        for tag in self.values:
+            if tag >> 16 == group and tag & 0xFF00 == 0 and self.text(tag) == creator:
+                return group << 16 | (tag & 0xFF) << 8 | element
+        return 0
+
     def integer(self, tag: int) -> int | None:
         """An integer string (IS)."""
         text = self.text(tag)
         return int(text) if text.isascii() and text.isdigit() else None
+
+    def _unpack(self, tag: int, count: int, code: str) -> tuple[float, ...]:
+        layout = struct.Struct(f"{'<' if self.is_little else '>'}{count}{code}")
+        value = self.values.get(tag, b"")
+        if len(value) != layout.size:
+            return ()
+        numbers: tuple[float, ...] = layout.unpack(value)
+        return numbers if all(map(math.isfinite, numbers)) else ()

@@ -80,7 +80,11 @@ def read_nifti_mask(content: bytes, *, classes: tuple[str, ...], author: str) ->
 
 
 def write_nifti_volume(volume: Volume) -> bytes:
-    """Write an image as .nii.gz; the same volume gives the same bytes."""
+    """Write an image as .nii.gz; the same volume gives the same bytes.
+
+    NIfTI has one scale: where slices differ in theirs, float32 in the unit is written.
+    """
+    volume = volume.evened()
     return _write(volume.voxels, volume.geometry, (volume.slope, volume.intercept))
 
 

@@ -1,5 +1,6 @@
 """DICOM Segmentation: masks to objects that every viewer overlays, and back without loss."""
 
+import contextlib
 import dataclasses
 import io
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from pydicom.sr.codedict import codes
 from sightline.errors import BadFile, UnsoundSeries
 from sightline.formats.class_codes import meaning_of
 from sightline.formats.dicom_dataset import broken_values_are_not_dicom, open_dataset
-from sightline.formats.dicom_image import SeriesGrid, read_grid
+from sightline.formats.dicom_image import SeriesGrid, read_grids
 from sightline.formats.result_object import (
     MANUFACTURER,
     derived_uid,
@@ -66,6 +67,7 @@ def write_seg(
     identity: ResultIdentity,
     is_manual: bool,
     tracking_uids: Mapping[str, str] | None = None,
+    stack: str | None = None,
 ) -> bytes:
     """Write a mask as a BINARY Segmentation of the series it was drawn on.
 
@@ -78,6 +80,8 @@ def write_seg(
         identity: names the object and what made it.
         is_manual: a reader drew it, rather than a model.
         tracking_uids: by class name; those not given follow from the instance and the name.
+        stack: name of the volume it was drawn on; of a series of several, the first with the
+            mask's grid unless it is given.
 
     Raises:
         BadFile: The mask lies on another grid.
@@ -85,9 +89,8 @@ def write_seg(
         NotDicom: A source is broken.
         OSError: A source cannot be read.
     """
-    grid = read_grid(sources)
-    mask = align_to_grid(segmentation, grid.geometry).mask
-    read = read_sources(sources)
+    grid, mask = _grid_of(segmentation, read_grids(sources), stack)
+    read = read_sources([sources[file] for file in grid.files])
     described = _describe_segments(segmentation.classes, identity, is_manual=is_manual)
     for segment in described:
         name = segment.SegmentLabel
@@ -99,7 +102,8 @@ def write_seg(
             source_images=placed.images,
             pixel_array=placed.pixels,
             plane_positions=placed.positions,
-            omit_empty_frames=placed.positions is None,
+            pixel_measures=_tile_measures(placed),
+            omit_empty_frames=placed.omits_empty,
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=described,
             series_instance_uid=identity.series_uid,
@@ -193,21 +197,37 @@ def _describe_segment(
     return segment
 
 
+def _grid_of(
+    segmentation: Segmentation, grids: Sequence[SeriesGrid], stack: str | None
+) -> tuple[SeriesGrid, Mask]:
+    named = [grid for grid in grids if stack in {None, grid.name}]
+    if not named:
+        raise UnsoundSeries(
+            f"the series has no volume {stack!r}",
+            hint=f"It has: {'; '.join(grid.name or 'one' for grid in grids)}.",
+        )
+    for grid in named[:-1]:
+        with contextlib.suppress(BadFile):
+            return grid, align_to_grid(segmentation, grid.geometry).mask
+    return named[-1], align_to_grid(segmentation, named[-1].geometry).mask
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Placed:
     """Frames paired with the images they were drawn on, as highdicom asks.
 
     Attributes:
-        positions: of the one empty frame of an empty mask; None for any other.
+        positions: of the frames, where they are not one to one those of the images.
     """
 
     images: list[pydicom.FileDataset]
     pixels: Mask
     positions: list[hd.PlanePositionSequence] | None = None
+    omits_empty: bool = True
 
 
 def _place(mask: Mask, images: list[pydicom.FileDataset], grid: SeriesGrid) -> _Placed:
-    if len(images) > 1 and any(len(slices) > 1 for slices in grid.slices):
+    if len(images) not in {1, len(grid.frames)}:
         raise UnsoundSeries(
             "a volume made of several multi-frame images",
             hint="A Segmentation refers to one multi-frame image; split the series.",
@@ -216,12 +236,34 @@ def _place(mask: Mask, images: list[pydicom.FileDataset], grid: SeriesGrid) -> _
         _complete(image, thickness_mm=grid.geometry.spacing_mm[0])
     if not mask.any():
         origin = hd.PlanePositionSequence("PATIENT", grid.geometry.matrix[:3, 3].tolist())
-        first = min(range(len(images)), key=lambda index: grid.slices[index])
-        return _Placed(images=[images[first]], pixels=np.zeros_like(mask[:1]), positions=[origin])
-    if len(images) == 1:
-        return _Placed(images=images, pixels=mask[list(grid.slices[0])])
-    order = np.argsort([slices[0] for slices in grid.slices])
-    return _Placed(images=[images[index] for index in order], pixels=mask)
+        return _Placed(
+            images=images[:1],
+            pixels=np.zeros_like(mask[:1]),
+            positions=[origin],
+            omits_empty=False,
+        )
+    if len(images) > 1:
+        return _Placed(images=images, pixels=mask)
+    frames = [frame for _, frame in grid.frames]
+    if sorted(frames) == list(range(int(images[0].get("NumberOfFrames") or 1))):
+        return _Placed(images=images, pixels=mask[np.argsort(frames)])
+    # Some of the frames of an enhanced image, or the tiles of a mosaic.
+    affine = grid.geometry.matrix
+    corners = affine[:3, 3] + np.outer(np.arange(len(mask)), affine[:3, 0])
+    positions = [hd.PlanePositionSequence("PATIENT", corner.tolist()) for corner in corners]
+    return _Placed(images=images, pixels=mask, positions=positions)
+
+
+def _tile_measures(placed: _Placed) -> hd.PixelMeasuresSequence | None:
+    """What highdicom cannot take from a mosaic, whose image is larger than its slices."""
+    image = placed.images[0]
+    if (image.Rows, image.Columns) == placed.pixels.shape[1:]:
+        return None
+    return hd.PixelMeasuresSequence(
+        pixel_spacing=[float(length) for length in image.PixelSpacing],
+        slice_thickness=float(image.SliceThickness),
+        spacing_between_slices=float(image.SpacingBetweenSlices),
+    )
 
 
 def _complete(image: pydicom.FileDataset, *, thickness_mm: float) -> None:

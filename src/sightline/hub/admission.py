@@ -1,23 +1,33 @@
 """Taking in what passed the door: instances, one volume a series, annotations, results."""
 
+import contextlib
 import dataclasses
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from sightline import clock, log
 from sightline.catalog.database import insert_new
-from sightline.catalog.hub_tables import ANNOTATION, CERTIFICATE, INSTANCE, NODE, SERIES, STUDY
+from sightline.catalog.hub_tables import (
+    ANNOTATION,
+    CERTIFICATE,
+    INSTANCE,
+    NODE,
+    SERIES,
+    STUDY,
+    VOLUME,
+)
 from sightline.errors import BadFile
 from sightline.formats.dicom_file import Header, read_header
-from sightline.formats.dicom_image import read_volume
+from sightline.formats.dicom_image import read_volumes
 from sightline.formats.seg import SEGMENTATION_STORAGE, read_seg
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import node_of, record
-from sightline.store.arrays import array_digest, write_array
+from sightline.store.arrays import SLICE_RESCALE, array_digest, write_array
 from sightline.values.geometry import Geometry
 from sightline.values.identity import Digest, HubSeriesUid, LineageId
 from sightline.values.study import Certificate, DeidentifiedInstance, DeidentifiedStudy
@@ -25,6 +35,8 @@ from sightline.values.volume import Segmentation, Volume
 
 _log = log.get("hub")
 VOLUME_FORMAT = "sightline-volume"
+VOLUME_VERSION = 2
+"""Version 2 may hold the rescale of each slice; version 1 had one for all."""
 MASK_FORMAT = "sightline-mask"
 
 
@@ -48,7 +60,7 @@ def admit(hub: Hub, study: DeidentifiedStudy) -> None:
     with hub.database.write() as connection:
         _enter_instances(connection, study, kept)
     for series_uid, members in _image_series(kept).items():
-        _make_volume(hub, series_uid, [hub.objects.path(each.digest) for each in members])
+        _make_volumes(hub, series_uid, [hub.objects.path(each.digest) for each in members])
     for each in kept:
         if each.instance.lineage_id:
             _admit_result(hub, each)
@@ -132,47 +144,70 @@ def _image_series(kept: Sequence[_Kept]) -> dict[HubSeriesUid, list[_Kept]]:
     return series
 
 
-def _make_volume(hub: Hub, series_uid: HubSeriesUid, files: list[Path]) -> None:
+def _make_volumes(hub: Hub, series_uid: HubSeriesUid, files: list[Path]) -> None:
     try:
-        volume = read_volume(files)
+        series = read_volumes(files)
     except BadFile as error:
-        _mark_series(hub, series_uid, volume_digest="", not_volume=error.problem)
+        _mark_series(hub, series_uid, volumes=[], not_volume=error.problem)
         _log.info("series_is_no_volume", series=series_uid, why=error.problem)
         return
+    volumes = [(volume.stack, _keep_volume(hub, volume)) for volume in series.volumes]
+    reasons = [f"a part of the series is no volume: {each.text}" for each in series.refused]
+    if len(volumes) > 1:
+        names = "; ".join(name for name, _ in volumes)
+        reasons.insert(0, f"the series makes {len(volumes)} volumes: {names}")
+    _mark_series(hub, series_uid, volumes=volumes, not_volume="\n".join(reasons))
+    if reasons:
+        _log.info("series_is_split", series=series_uid, volumes=len(volumes), why=reasons)
+
+
+def _keep_volume(hub: Hub, volume: Volume) -> str:
     digest = _volume_digest(volume)
     if not hub.array_path(digest).exists():
-        attributes = {
+        slices = volume.slice_rescale
+        attributes: dict[str, Any] = {
             "format": VOLUME_FORMAT,
-            "version": 1,
+            "version": VOLUME_VERSION,
             "affine": volume.geometry.affine,
             "frame": "LPS",
-            "slope": volume.slope,
-            "intercept": volume.intercept,
+            "slope": None if slices else volume.slope,
+            "intercept": None if slices else volume.intercept,
             "unit": volume.unit,
             "modality": volume.modality,
         }
+        if slices:
+            attributes[SLICE_RESCALE] = slices
+        if volume.philips_scale:
+            attributes["philips_scale"] = volume.philips_scale
         write_array(hub.array_path(digest), volume.voxels, attributes)
-    _mark_series(hub, series_uid, volume_digest=digest, not_volume="")
+    return digest
 
 
 def _mark_series(
-    hub: Hub, series_uid: HubSeriesUid, *, volume_digest: str, not_volume: str
+    hub: Hub, series_uid: HubSeriesUid, *, volumes: Sequence[tuple[str, str]], not_volume: str
 ) -> None:
+    only = volumes[0][1] if len(volumes) == 1 else ""
     with hub.database.write() as connection:
         connection.execute(
             SERIES.update()
             .where(SERIES.c.uid == series_uid)
-            .values(volume_digest=volume_digest, not_volume=not_volume)
+            .values(volume_digest=only, not_volume=not_volume)
         )
+        connection.execute(VOLUME.delete().where(VOLUME.c.series_uid == series_uid))
+        rows = [
+            {"series_uid": series_uid, "number": number, "name": name, "digest": digest}
+            for number, (name, digest) in enumerate(volumes, start=1)
+        ]
+        if rows:
+            connection.execute(VOLUME.insert(), rows)
 
 
 def _admit_annotation(hub: Hub, kept: _Kept) -> None:
     source = kept.instance.source_series_uid
-    geometry = _geometry_of_series(hub, source)
-    if source is None or geometry is None:
+    segmentation = _drawn(kept, _grids_of_series(hub, source))
+    if source is None or segmentation is None:
         _log.warning("annotation_without_volume", instance=kept.instance.uid)
         return
-    segmentation = read_seg(kept.instance.content, geometry)
     digest = _keep_mask(hub, segmentation)
     # The hub's UID is already a keyed pseudonym, so a digest of it names nobody.
     id_ = LineageId(f"annotation-{hashlib.sha256(kept.instance.uid.encode()).hexdigest()[:12]}")
@@ -204,15 +239,24 @@ def _admit_result(hub: Hub, kept: _Kept) -> None:
             record(connection, node, [LineageId(source)])
 
 
-def _geometry_of_series(hub: Hub, series_uid: HubSeriesUid | None) -> Geometry | None:
+def _grids_of_series(hub: Hub, series_uid: HubSeriesUid | None) -> list[Geometry]:
+    """The grids of the volumes of a series, each once: echoes and time points share theirs."""
     with hub.database.read() as connection:
-        digest = connection.execute(
-            sa.select(SERIES.c.volume_digest).where(SERIES.c.uid == series_uid)
-        ).scalar()
-    if not digest:
-        return None
-    array = hub.array(digest)
-    return volume_geometry(array.attributes, array.shape)
+        digests = connection.execute(
+            sa.select(VOLUME.c.digest)
+            .where(VOLUME.c.series_uid == series_uid)
+            .order_by(VOLUME.c.number)
+        ).scalars()
+        arrays = [hub.array(digest) for digest in digests]
+    return list(dict.fromkeys(volume_geometry(array.attributes, array.shape) for array in arrays))
+
+
+def _drawn(kept: _Kept, grids: Sequence[Geometry]) -> Segmentation | None:
+    """Read a mask onto the first grid that it lies on; None where there is no grid."""
+    for geometry in grids[:-1]:
+        with contextlib.suppress(BadFile):
+            return read_seg(kept.instance.content, geometry)
+    return read_seg(kept.instance.content, grids[-1]) if grids else None
 
 
 def _keep_mask(hub: Hub, segmentation: Segmentation) -> str:
@@ -230,6 +274,8 @@ def _keep_mask(hub: Hub, segmentation: Segmentation) -> str:
 
 
 def _volume_digest(volume: Volume) -> str:
+    # What only some volumes have is left out of the others, whose digests stay what they were.
+    rest = f"{volume.slice_rescale or ''}{volume.philips_scale or ''}"
     meaning = f"{volume.geometry.affine}{volume.slope}{volume.intercept}{volume.modality}"
     voxels = array_digest(volume.voxels)
-    return hashlib.sha256(f"{voxels}{meaning}".encode()).hexdigest()
+    return hashlib.sha256(f"{voxels}{meaning}{rest}".encode()).hexdigest()

@@ -15,7 +15,7 @@ from sightline.archive.archive import Archive
 from sightline.archive.results import start_prediction
 from sightline.archive.studies import study, study_of_series
 from sightline.errors import UnsoundSeries
-from sightline.formats.dicom_image import read_volume
+from sightline.formats.dicom_image import SeriesGrid, SeriesVolumes, read_volumes
 from sightline.formats.sc import write_sc
 from sightline.formats.seg import write_seg
 from sightline.formats.sr import write_sr
@@ -36,6 +36,7 @@ _log = log.get("serve")
 _UID_SPACE = uuid.UUID("6f1f3a52-2c57-4c5f-9d55-0d6f5f0f7b1e")
 _KINDS = {"seg": 9001, "sr": 9002, "sc": 9003}
 """The objects of one prediction, and the series number each is given."""
+_MOST_NAMED = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,8 +111,7 @@ def predict_series(
     if prediction.state == "published":
         return None
     recipe = recipe_of(record)
-    volume = read_volume(sources)
-    _check_geometry(recipe, volume)
+    volume, grid = _choose(recipe, read_volumes(sources))
     began = clock.monotonic()
     drawn = engine.predict(record, volume)
     finding = _finding(recipe, drawn, prediction)
@@ -126,7 +126,7 @@ def predict_series(
         prediction=prediction,
         finding=finding,
         picture_digest=archive.objects.put(png(picture)),
-        objects=_Writer(archive, record, prediction, sources).write(drawn, finding, picture),
+        objects=_Writer(archive, record, prediction, sources, grid).write(drawn, finding, picture),
     )
 
 
@@ -146,6 +146,7 @@ class _Writer:
     record: ModelRecord
     prediction: Prediction
     sources: list[Path]
+    grid: SeriesGrid
 
     def write(
         self, drawn: Segmentation, finding: Finding, picture: npt.NDArray[np.uint8]
@@ -158,9 +159,11 @@ class _Writer:
             identity=self._identity("seg"),
             is_manual=False,
             tracking_uids=tracking_uids,
+            stack=self.grid.name,
         )
-        sr = write_sr(finding, self.sources, seg, identity=self._identity("sr"))
-        sc = write_sc(picture, self.sources, identity=self._identity("sc"))
+        drawn_on = [self.sources[file] for file in self.grid.files]
+        sr = write_sr(finding, drawn_on, seg, identity=self._identity("sr"))
+        sc = write_sc(picture, drawn_on, identity=self._identity("sc"))
         return self._keep("seg", seg), self._keep("sr", sr), self._keep("sc", sc)
 
     def _identity(self, kind: str) -> ResultIdentity:
@@ -189,20 +192,37 @@ def _sources(archive: Archive, series_uid: SeriesUid) -> tuple[list[Path], str, 
     return [each.path for each in instances], digest, whole.uid
 
 
-def _check_geometry(recipe: Recipe, volume: Volume) -> None:
+def _choose(recipe: Recipe, series: SeriesVolumes) -> tuple[Volume, SeriesGrid]:
+    """Take the one volume of a series that the recipe accepts; none is preferred over another."""
+    unfit = [_unfit(recipe, volume) for volume in series.volumes]
+    fitting = [number for number, error in enumerate(unfit) if error is None]
+    if len(fitting) == 1:
+        return series.volumes[fitting[0]].evened(), series.grids[fitting[0]]
+    if len(unfit) == 1 and unfit[0] is not None:
+        raise unfit[0]
+    names = "; ".join(grid.name for grid in series.grids[:_MOST_NAMED])
+    raise UnsoundSeries(
+        f"the series makes {len(unfit)} volumes, and {len(fitting) or 'none'} of them fit recipe "
+        f"{recipe.name}: {names}{'; ...' if len(unfit) > _MOST_NAMED else ''}",
+        hint="Send the one to predict as a series of its own, or narrow `accepts` in the recipe.",
+    )
+
+
+def _unfit(recipe: Recipe, volume: Volume) -> UnsoundSeries | None:
     slices = volume.geometry.shape[0]
     spacing = volume.geometry.spacing_mm[0]
     if slices < recipe.accepts.min_slices:
-        raise UnsoundSeries(
+        return UnsoundSeries(
             f"{slices} slices; recipe {recipe.name} asks at least {recipe.accepts.min_slices}",
             hint="Send the whole series, or change `accepts` in the recipe.",
         )
     if spacing > recipe.accepts.max_slice_spacing_mm:
-        raise UnsoundSeries(
+        return UnsoundSeries(
             f"slices {spacing:.1f} mm apart; recipe {recipe.name} takes at most "
             f"{recipe.accepts.max_slice_spacing_mm:g} mm",
             hint="Send the thin reconstruction, or change `accepts` in the recipe.",
         )
+    return None
 
 
 def _finding(recipe: Recipe, drawn: Segmentation, prediction: Prediction) -> Finding:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import tensorstore as ts
 
 from sightline.errors import DamagedObject
@@ -21,25 +22,43 @@ from sightline.values.arrays import Voxels
 INNER_CHUNK = 32
 SHARD = 256
 Box: TypeAlias = tuple[slice, slice, slice]
+_EVERYTHING = (slice(None), slice(None), slice(None))
+
+SLICE_RESCALE = "slice_rescale"
+"""The attribute that holds slope and intercept of each slice; then `slope` and `intercept` are
+null, so that no reader takes one scale for all slices unknowingly."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PendingRead:
-    """A read that has started; `result` waits for it."""
+    """A read that has started; `result` waits for it.
+
+    Attributes:
+        rescale: slope and intercept of each slice of the box; None where the stored values stand.
+    """
 
     future: Any
+    rescale: npt.NDArray[np.float64] | None = None
 
     def result(self) -> Voxels:
-        """Return the voxels of the box, C-contiguous, in the stored type."""
+        """Return the voxels of the box, C-contiguous: stored values, or float32 in their unit."""
         voxels: Voxels = self.future.result()
-        return voxels
+        if self.rescale is None:
+            return voxels
+        slopes, intercepts = self.rescale[:, :, None, None].transpose(1, 0, 2, 3)
+        values: Voxels = (voxels * slopes + intercepts).astype(np.float32)
+        return values
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class StoredArray:
     """One array on disk, read box by box.
 
+    Where slices differ in rescale, `read` gives float32 in the unit, so that one scale holds for
+    every voxel; `read_stored` gives what was acquired.
+
     Attributes:
+        dtype: of what is stored.
         attributes: the JSON attributes of the Zarr array.
     """
 
@@ -77,11 +96,26 @@ class StoredArray:
 
     def start_read(self, box: Box) -> PendingRead:
         """Begin reading a box that lies inside the array; several may be under way."""
-        return PendingRead(self._handle[box].read(order="C"))
+        future = self._handle[box].read(order="C")
+        per_slice = self.attributes.get(SLICE_RESCALE)
+        if not per_slice:
+            return PendingRead(future)
+        return PendingRead(future, np.array(per_slice, dtype=np.float64)[box[0]])
 
     def read(self, box: Box | None = None) -> Voxels:
         """Read a box, or everything."""
-        return self.start_read(box or (slice(None), slice(None), slice(None))).result()
+        return self.start_read(box or _EVERYTHING).result()
+
+    def read_stored(self) -> Voxels:
+        """Read everything as it is stored."""
+        return PendingRead(self._handle.read(order="C")).result()
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Slope and intercept that bring what `read` gives to the unit of a volume."""
+        if self.attributes.get(SLICE_RESCALE):
+            return 1.0, 0.0
+        return self.attributes.get("slope", 1.0), self.attributes.get("intercept", 0.0)
 
 
 def write_array(path: Path, voxels: Voxels, attributes: dict[str, Any]) -> None:

@@ -266,13 +266,14 @@ def _session(
 
 def _example(stored: StoredMember) -> Example:
     attributes = stored.volume.attributes
+    slope, intercept = stored.volume.scale
     return Example(
         series_uid=stored.member.series_uid,
         subject_id=stored.member.subject_id,
         volume=stored.volume,
         geometry=volume_geometry(attributes, stored.volume.shape),
         modality=attributes["modality"],
-        slope=attributes["slope"],
-        intercept=attributes["intercept"],
+        slope=slope,
+        intercept=intercept,
         mask=stored.mask,
     )
