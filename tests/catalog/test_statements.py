@@ -17,7 +17,12 @@ RENAME = Statement(
     .values(name=PATIENT.c.name + "!", sex=sa.bindparam("is"))
 )
 FIND = Statement(sa.select(PATIENT.c.name, PATIENT.c.sex).where(PATIENT.c.issuer == "X"))
-ROW = {"id": None, "patient_id": "1", "issuer": "X", "name": "A", "birth_date": "", "sex": ""}
+ROW: dict[str, object] = dict.fromkeys((column.name for column in PATIENT.columns), "") | {
+    "id": None,
+    "patient_id": "1",
+    "issuer": "X",
+    "name": "A",
+}
 
 
 @pytest.fixture
