@@ -77,18 +77,6 @@ def test_a_study_with_a_hole(tmp_path: Path) -> None:
     archive.close()
 
 
-def test_the_place_is_read_from_the_head_alone() -> None:
-    content = part10_of(slice_of(3, size=600))
-    assert len(content) > HEAD_BYTES
-    whole = SlicePlace(position_mm=(-10, -20, 6), orientation=AXIAL)
-    assert read_place(content[:HEAD_BYTES]) == read_place(content) == whole
-
-
-def test_what_is_broken_is_not_given() -> None:
-    assert read_place(b"junk") == SlicePlace()
-    assert read_place(part10_of(slice_of(1, size=2))[:300]) == SlicePlace()
-
-
 @pytest.mark.parametrize(
     ("folder", "verdict"),
     [
