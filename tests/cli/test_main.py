@@ -49,8 +49,8 @@ def test_an_error_of_ours_is_told_with_its_hint(run: Run) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.splitlines()[-2:] == [
-        "error: 'nowhere' names no destination",
-        "  hint: Write AETITLE@host:port, such as PACS@pacs:104.",
+        "error: no peer is called 'nowhere' (known: none)",
+        "  hint: Name it in the setting `peers`, or write AETITLE@host:port.",
     ]
     assert "Traceback" not in done.stderr
 
