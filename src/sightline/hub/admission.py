@@ -5,7 +5,6 @@ import dataclasses
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +20,7 @@ from sightline.catalog.hub_tables import (
     STUDY,
     VOLUME,
 )
+from sightline.engines.limited import Limits
 from sightline.errors import BadFile
 from sightline.formats.dicom_file import Header, read_header
 from sightline.formats.dicom_image import read_volumes
@@ -60,7 +60,7 @@ def admit(hub: Hub, study: DeidentifiedStudy) -> None:
     with hub.database.write() as connection:
         _enter_instances(connection, study, kept)
     for series_uid, members in _image_series(kept).items():
-        _make_volumes(hub, series_uid, [hub.objects.path(each.digest) for each in members])
+        _make_volumes(hub, series_uid, members)
     for each in kept:
         if each.instance.lineage_id:
             _admit_result(hub, each)
@@ -144,9 +144,14 @@ def _image_series(kept: Sequence[_Kept]) -> dict[HubSeriesUid, list[_Kept]]:
     return series
 
 
-def _make_volumes(hub: Hub, series_uid: HubSeriesUid, files: list[Path]) -> None:
+def _make_volumes(hub: Hub, series_uid: HubSeriesUid, members: Sequence[_Kept]) -> None:
+    files = [hub.objects.path(each.digest) for each in members]
+    limits = Limits.for_bytes(
+        sum(len(each.instance.content) for each in members),
+        frames=sum(each.header.frames or 1 for each in members),
+    )
     try:
-        series = read_volumes(files)
+        series = limits.call(read_volumes, files)
     except BadFile as error:
         _mark_series(hub, series_uid, volumes=[], not_volume=error.problem)
         _log.info("series_is_no_volume", series=series_uid, why=error.problem)
@@ -204,7 +209,11 @@ def _mark_series(
 
 def _admit_annotation(hub: Hub, kept: _Kept) -> None:
     source = kept.instance.source_series_uid
-    segmentation = _drawn(kept, _grids_of_series(hub, source))
+    try:
+        segmentation = _drawn(kept, _grids_of_series(hub, source))
+    except BadFile as error:
+        _log.warning("annotation_unreadable", instance=kept.instance.uid, why=error.problem)
+        return
     if source is None or segmentation is None:
         _log.warning("annotation_without_volume", instance=kept.instance.uid)
         return
@@ -253,10 +262,12 @@ def _grids_of_series(hub: Hub, series_uid: HubSeriesUid | None) -> list[Geometry
 
 def _drawn(kept: _Kept, grids: Sequence[Geometry]) -> Segmentation | None:
     """Read a mask onto the first grid that it lies on; None where there is no grid."""
+    content = kept.instance.content
+    limits = Limits.for_bytes(len(content), frames=kept.header.frames or 1)
     for geometry in grids[:-1]:
         with contextlib.suppress(BadFile):
-            return read_seg(kept.instance.content, geometry)
-    return read_seg(kept.instance.content, grids[-1]) if grids else None
+            return limits.call(read_seg, content, geometry)
+    return limits.call(read_seg, content, grids[-1]) if grids else None
 
 
 def _keep_mask(hub: Hub, segmentation: Segmentation) -> str:

@@ -14,6 +14,7 @@ from sightline import clock, extras, log
 from sightline.archive.archive import Archive
 from sightline.archive.results import start_prediction
 from sightline.archive.studies import study, study_of_series
+from sightline.engines.limited import Limits
 from sightline.errors import UnsoundSeries
 from sightline.formats.dicom_image import SeriesGrid, SeriesVolumes, read_volumes
 from sightline.formats.sc import write_sc
@@ -34,6 +35,8 @@ from sightline.values.volume import Segmentation, Volume
 
 _log = log.get("serve")
 _UID_SPACE = uuid.UUID("6f1f3a52-2c57-4c5f-9d55-0d6f5f0f7b1e")
+# An enhanced image holds many in one file.
+_MOST_FRAMES = 2000
 _KINDS = {"seg": 9001, "sr": 9002, "sc": 9003}
 """The objects of one prediction, and the series number each is given."""
 _MOST_NAMED = 4
@@ -111,7 +114,9 @@ def predict_series(
     if prediction.state == "published":
         return None
     recipe = recipe_of(record)
-    volume, grid = _choose(recipe, read_volumes(sources))
+    size_bytes = sum(path.stat().st_size for path in sources)
+    limits = Limits.for_bytes(size_bytes, frames=max(len(sources), _MOST_FRAMES))
+    volume, grid = _choose(recipe, limits.call(read_volumes, sources))
     began = clock.monotonic()
     drawn = engine.predict(record, volume)
     finding = _finding(recipe, drawn, prediction)
