@@ -112,7 +112,20 @@ HOLDING = sa.Table(
     sa.Column("reason", sa.String, nullable=False),
     sa.Column("detail", sa.String, nullable=False),
     sa.Column("held_at", sa.Float, nullable=False),
+    sa.Column("state", sa.String, nullable=False, index=True, server_default="held"),
     sa.UniqueConstraint("instance_uid", "digest", "reason"),
+)
+
+# Written once, never changed: what a person did to what the archive holds, and why.
+ACTION = sa.Table(
+    "action",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("actor", sa.String, nullable=False),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("objects", sa.JSON, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
 )
 
 PREDICTION = sa.Table(

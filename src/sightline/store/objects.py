@@ -64,6 +64,16 @@ class ObjectStore:
             )
         return content
 
+    def delete(self, digest: Digest) -> None:
+        """Remove an object that nothing refers to; a repeat changes nothing.
+
+        Raises:
+            OSError: It could not be removed.
+        """
+        path = self.path(digest)
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
     def digests(self) -> Iterator[Digest]:
         """List every object."""
         for path in sorted(self.folder.glob("[0-9a-f][0-9a-f]/[0-9a-f]*")):

@@ -44,6 +44,8 @@ class Holding:
         instance_uid: empty where the whole series is meant.
         reason: a short code, such as `burned_in_text_likely`.
         detail: a sentence for people; no patient value.
+        id: of its row; 0 before it has one.
+        state: `held`, or what a person decided: `released` or `deleted`.
     """
 
     study_uid: StudyUid
@@ -53,6 +55,8 @@ class Holding:
     instance_uid: str = ""
     digest: str = ""
     held_at: float = 0.0
+    id: int = 0
+    state: str = "held"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,3 +65,19 @@ class OutgoingResult:
 
     content: bytes
     lineage_id: LineageId
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedAction:
+    """What a person did to what the archive holds.
+
+    Attributes:
+        at: seconds since the epoch.
+        objects: such as `study/UID`, `instance/UID`, `digest/SHA-256`.
+    """
+
+    at: float
+    actor: str
+    action: str
+    objects: tuple[str, ...]
+    reason: str
