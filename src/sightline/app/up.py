@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 from sightline import clock, log
 from sightline.archive.archive import Archive
@@ -15,6 +16,7 @@ from sightline.archive.associations import close_lost_associations
 from sightline.hub.hub import Hub
 from sightline.intake.connections import listen
 from sightline.intake.dimse import Listener
+from sightline.intake.watched import WatchedFolder
 from sightline.settings import Settings
 from sightline.web.app import create_app
 from sightline.web.server import WebServer
@@ -36,6 +38,7 @@ def run_up(settings: Settings) -> None:
     archive, hub = Archive.open(settings), Hub.open(settings)
     web = WebServer(settings, create_app(settings, archive, hub))
     worker = ChildProcess(settings, ("worker",))
+    watched = WatchedFolder(archive, Path(settings.watch_dir), quiet_s=settings.watch_quiet_s)
     receiving: Listener | Receivers
     if settings.receivers == 1:
         receiving = Listener(archive, settings)
@@ -44,6 +47,8 @@ def run_up(settings: Settings) -> None:
     receiving.start()
     try:
         web.start()
+        if settings.watch_dir:
+            watched.start()
         worker.start()
         _log.info("up", web=web.url, dimse=f"{settings.ae_title}@{settings.host}:{receiving.port}")
         while not stop.wait(_TICK_S):
@@ -52,6 +57,7 @@ def run_up(settings: Settings) -> None:
                 receiving.revive()
     finally:
         worker.stop()
+        watched.stop()
         web.stop()
         receiving.stop()
         archive.close()

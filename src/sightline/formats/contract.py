@@ -38,6 +38,7 @@ FORMATS: Registry[Format] = Registry(
     kind=Format,
     skip=frozenset(
         {
+            "bare_dataset",
             "class_codes",
             "contract",
             "dicom_attributes",
@@ -54,6 +55,7 @@ FORMATS: Registry[Format] = Registry(
             "dicom_place",
             "dicom_stacks",
             "dicom_text",
+            "media_directory",
             "result_object",
             "seg",
             "sr",
