@@ -7,7 +7,8 @@ SightlineError
 ├── NameTaken              two things claim one name
 ├── BadFile                bytes are not what they claim to be
 │   ├── NotDicom           not a DICOM file, or a broken one
-│   └── UnsoundSeries      a series that is no volume: says why
+│   ├── UnsoundSeries      a series that is no volume: says why
+│   └── BadMessage         an HL7 message, FHIR bundle or table that cannot be read
 ├── BadRecipe              a recipe does not validate
 ├── Refused                a rule forbids what was asked
 │   ├── Held               the door keeps a study in quarantine
@@ -71,6 +72,10 @@ class NotDicom(BadFile):
 
 class UnsoundSeries(BadFile):
     """A series that cannot be one volume; the problem says why."""
+
+
+class BadMessage(BadFile):
+    """An HL7 message, FHIR bundle or table that cannot be read."""
 
 
 class BadRecipe(SightlineError):

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -42,6 +42,21 @@ class Settings(BaseSettings):
     pacs: str = Field(
         default="",
         description="Where results are sent by C-STORE, as `AETITLE@host:port`. Empty: nowhere.",
+    )
+    default_issuers: str = Field(
+        default="",
+        description="Whose patient ids a sender means that names no issuer: `SENDER=ISSUER` pairs, "
+        "comma-separated. A sender is an AE title, `import`, `stow`, or an HL7 sending facility; "
+        "`*` is every other one. Set it before the first study comes.",
+    )
+    hl7_port: Port = Field(
+        default=0, description="Port of the HL7 v2 listener (MLLP). 0: it does not listen."
+    )
+    max_message_bytes: int = Field(
+        default=4 * 1024**2,
+        ge=1024,
+        description="Largest HL7 message taken.",
+        json_schema_extra={"unit": "byte"},
     )
     peers: dict[str, str] = Field(
         default={},
@@ -179,6 +194,21 @@ class Settings(BaseSettings):
         }
         return dict(os.environ) | given  # noqa: TID251 - the door to the environment
 
+    @field_validator("default_issuers")
+    @classmethod
+    def _check_pairs(cls, value: str) -> str:
+        for pair in filter(None, (each.strip() for each in value.split(","))):
+            sender, equals, issuer = pair.partition("=")
+            if not (sender.strip() and equals and issuer.strip()):
+                raise ValueError("write SENDER=ISSUER, comma-separated")
+        return value
+
+    def issuer_of(self, sender: str) -> str:
+        """Return whose patient ids a sender means that names no issuer; empty for nobody's."""
+        pairs = (pair.partition("=") for pair in self.default_issuers.split(","))
+        issuers = {name.strip(): issuer.strip() for name, _, issuer in pairs}
+        return issuers.get(sender.strip(), issuers.get("*", ""))
+
     @property
     def archive_dir(self) -> Path:
         """The identified store."""
@@ -193,6 +223,11 @@ class Settings(BaseSettings):
     def vault_dir(self) -> Path:
         """The key of the hub; only `deid` reads it."""
         return self.data_dir / "vault"
+
+    @property
+    def audit_dir(self) -> Path:
+        """The signed end of the audit log."""
+        return self.data_dir / "audit"
 
     @property
     def jobs_dir(self) -> Path:

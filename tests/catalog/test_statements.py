@@ -17,11 +17,14 @@ RENAME = Statement(
     .values(name=PATIENT.c.name + "!", sex=sa.bindparam("is"))
 )
 FIND = Statement(sa.select(PATIENT.c.name, PATIENT.c.sex).where(PATIENT.c.issuer == "X"))
-ROW: dict[str, object] = dict.fromkeys((column.name for column in PATIENT.columns), "") | {
-    "id": None,
+ROW: dict[str, object] = {
+    **dict.fromkeys(column.name for column in PATIENT.c),
     "patient_id": "1",
     "issuer": "X",
     "name": "A",
+    "name_key": "a",
+    "birth_date": "",
+    "sex": "",
 }
 
 

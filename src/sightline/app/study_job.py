@@ -5,12 +5,16 @@ from typing import Any
 
 from sightline import log
 from sightline.archive.archive import Archive
+from sightline.archive.rejections import rejected
 from sightline.archive.results import fail_prediction, predictions_of_study
 from sightline.archive.studies import record_door, study, study_of_series
+from sightline.audit.chain import Event, append
 from sightline.deid.hub_door import HubDoor
 from sightline.errors import SightlineError
 from sightline.hub.admission import admit
 from sightline.hub.hub import Hub
+from sightline.hub.subjects import Relinked
+from sightline.hub.withdrawal import withdraw
 from sightline.jobs.engine import StepRunner
 from sightline.serve.predicting import Engine, Predicted, predict_series
 from sightline.serve.publishing import publish_prediction
@@ -19,6 +23,7 @@ from sightline.settings import Settings
 from sightline.values.finding import Finding, Measurement
 from sightline.values.identity import Digest, LineageId, SeriesUid, StudyUid
 from sightline.values.prediction import Prediction
+from sightline.values.rejection import STAYS_IN_HUB, TITLES
 
 _log = log.get("app")
 JOB_NAME = "study"
@@ -80,12 +85,41 @@ class StudyJob:
         identified = study(self.archive, StudyUid(study_uid))
         passage = self.door.pass_study(identified)
         if passage.study is not None:
-            admit(self.hub, passage.study)
+            relinked = admit(self.hub, passage.study)
+            if relinked is not None:
+                self._audit_relink(relinked)
+        self._withdraw_rejected(identified.uid)
         reasons = sorted({holding.reason for holding in passage.held})
         state = "released" if passage.study is not None else "held"
         if reasons:
             state += f" (quarantine: {', '.join(reasons)})"
         record_door(self.archive, identified, state=state, held=passage.held)
+
+    def _audit_relink(self, relinked: Relinked) -> None:
+        # Names of the hub alone: beside a patient's they would join the two stores.
+        objects = (f"hub-study:{relinked.study_uid}", relinked.before, relinked.after)
+        self._audit("study_relinked", objects, reason="its patient was merged or unmerged")
+
+    def _withdraw_rejected(self, study_uid: StudyUid) -> None:
+        """Take out of the hub what the PACS took back, where its reason asks for that."""
+        codes = {
+            each.instance_uid: each.code
+            for each in rejected(self.archive, study_uid)
+            if each.code not in STAYS_IN_HUB
+        }
+        if not codes:
+            return
+        names = self.door.names_of(codes)
+        reasons = {names[uid]: f"{code} {TITLES[code]}" for uid, code in codes.items()}
+        withdrawn = withdraw(self.hub, reasons)
+        if withdrawn:
+            objects = tuple(f"hub-instance:{uid}" for uid in withdrawn)
+            self._audit("instances_withdrawn", objects, reason="rejected by the PACS")
+
+    def _audit(self, action: str, objects: tuple[str, ...], *, reason: str) -> None:
+        event = Event(actor="worker", action=action, objects=objects, reason=reason)
+        with self.archive.database.write() as connection:
+            append(connection, event)
 
     def _fail(self, series_uid: str, model_id: str, error: SightlineError) -> None:
         _log.warning("prediction_refused", series=series_uid, why=error.problem)

@@ -7,6 +7,7 @@ from sightline.archive.studies import lineage_of_instance
 from sightline.hub.collections import version
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import Direction, trace
+from sightline.hub.subjects import subjects_now
 from sightline.settings import Settings
 from sightline.values.collection import SPLITS, Split
 from sightline.values.identity import InstanceUid, LineageId
@@ -92,8 +93,11 @@ def _counts(nodes: list[Node]) -> str:
 
 def _subjects_by_split(hub: Hub, label: str) -> dict[Split, tuple[str, ...]]:
     chosen = version(hub, label)
+    now = subjects_now(hub, [member.series_uid for member in chosen.members])
     return {
-        split: tuple(sorted({member.subject_id for member in chosen.of_split(split)}))
+        split: tuple(
+            sorted({now.get(each.series_uid, each.subject_id) for each in chosen.of_split(split)})
+        )
         for split in SPLITS
     }
 

@@ -15,6 +15,7 @@ from sightline.archive.associations import close_lost_associations
 from sightline.hub.hub import Hub
 from sightline.intake.connections import listen
 from sightline.intake.dimse import Listener
+from sightline.intake.mllp import MllpListener
 from sightline.settings import Settings
 from sightline.web.app import create_app
 from sightline.web.server import WebServer
@@ -34,6 +35,7 @@ def run_up(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     archive, hub = Archive.open(settings), Hub.open(settings)
+    hl7 = MllpListener(archive, settings) if settings.hl7_port else None
     web = WebServer(settings, create_app(settings, archive, hub))
     worker = ChildProcess(settings, ("worker",))
     receiving: Listener | Receivers
@@ -43,6 +45,8 @@ def run_up(settings: Settings) -> None:
         receiving = Receivers(archive, settings)
     receiving.start()
     try:
+        if hl7 is not None:
+            hl7.start()
         web.start()
         worker.start()
         _log.info("up", web=web.url, dimse=f"{settings.ae_title}@{settings.host}:{receiving.port}")
@@ -53,6 +57,8 @@ def run_up(settings: Settings) -> None:
     finally:
         worker.stop()
         web.stop()
+        if hl7 is not None:
+            hl7.stop()
         receiving.stop()
         archive.close()
         hub.close()

@@ -4,11 +4,13 @@ import os
 import signal
 import threading
 
-from sightline import log
+from sightline import clock, log
 from sightline.app.completing import Completer
 from sightline.app.study_job import JOB_NAME, StudyJob
 from sightline.archive.archive import Archive
 from sightline.archive.studies import mark_started, studies_to_start
+from sightline.archive.ties import load_rules, tie_waiting
+from sightline.audit.anchor import Anchor
 from sightline.deid.hub_door import HubDoor
 from sightline.hub.hub import Hub
 from sightline.jobs.engine import Jobs
@@ -16,9 +18,11 @@ from sightline.peers.tls import client_tls
 from sightline.serve.outbox import deliver_due
 from sightline.serve.predicting import Engine
 from sightline.settings import Settings
+from sightline.values.tie_rules import TieRules
 
 _log = log.get("app")
 _TICK_S = 0.25
+_LONGEST_COMMIT_S = 10.0
 
 
 def run_worker(settings: Settings, *, parent: int | None = None) -> None:
@@ -44,9 +48,12 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     sender.start()
     completer = Completer(archive, settings)
     _log.info("worker_ready")
+    anchor, rules, since = Anchor.open(settings), load_rules(settings), 0.0
     while not stop.is_set() and _has_parent(parent):
         completer.complete_studies()
         _start_complete_studies(archive, jobs)
+        since = _tie_to_new_studies(archive, rules, since)
+        anchor.advance(archive.database)
         stop.wait(_TICK_S)
     stop.set()
     completer.close()
@@ -59,6 +66,16 @@ def _start_complete_studies(archive: Archive, jobs: Jobs) -> None:
         # The id makes a repeat after a crash the same job.
         jobs.start(JOB_NAME, f"{study_uid}/{revision}", study_uid=study_uid, revision=revision)
         mark_started(archive, study_uid, revision)
+
+
+def _tie_to_new_studies(archive: Archive, rules: TieRules, since: float) -> float:
+    """Tie what waited for studies that came lately; return from when to look next time."""
+    looked_at = clock.timestamp()
+    tied = tie_waiting(archive, rules, since=since)
+    if tied:
+        _log.info("records_tied", records=tied)
+    # A study is dated when it is entered, and seen when that is committed.
+    return looked_at - _LONGEST_COMMIT_S
 
 
 def _send_until(stop: threading.Event, archive: Archive, settings: Settings) -> None:

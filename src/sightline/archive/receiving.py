@@ -2,15 +2,19 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from sightline import clock, log
 from sightline.archive.archive import Archive
+from sightline.archive.patients import enter_patient
+from sightline.archive.rejections import NOTE_CLASS, apply_note, show_again
 from sightline.catalog.archive_tables import (
     HOLDING,
     INSTANCE,
     PATIENT,
+    REJECTION,
     SERIES,
     STUDY,
 )
@@ -19,9 +23,11 @@ from sightline.catalog.statements import Statement
 from sightline.errors import DamagedObject, UnknownName
 from sightline.formats.dicom_elements import dataset_offset
 from sightline.formats.dicom_file import Header, read_header
+from sightline.formats.kos import read_rejection
 from sightline.store.objects import ObjectStore
 from sightline.values.arrival import Arrival, Holding, Outcome, Source
 from sightline.values.identity import Digest, InstanceUid, LineageId, Patient, StudyUid
+from sightline.values.rejection import RejectionNote
 
 _log = log.get("archive")
 
@@ -37,18 +43,39 @@ _CHANGE = Statement(
     .where(STUDY.c.uid == sa.bindparam("study_uid"))
     .values(revision=STUDY.c.revision + 1, last_received_at=sa.bindparam("now"))
 )
+
+
+def _of_study(column: sa.ColumnElement[Any]) -> sa.ScalarSelect[Any]:
+    return sa.select(column).where(STUDY.c.uid == sa.bindparam("study_uid")).scalar_subquery()
+
+
+def _of_patient(column: sa.ColumnElement[Any]) -> sa.ScalarSelect[Any]:
+    named = sa.and_(
+        PATIENT.c.patient_id == sa.bindparam("patient_id"),
+        PATIENT.c.issuer == sa.bindparam("issuer"),
+    )
+    return sa.select(column).where(named).scalar_subquery()
+
+
 _LOOK_UP = Statement(
     sa.select(
         sa.select(INSTANCE.c.digest)
         .where(INSTANCE.c.uid == sa.bindparam("instance_uid"))
         .scalar_subquery(),
-        sa.select(STUDY.c.patient)
+        _of_study(STUDY.c.patient),
+        sa.select(PATIENT.c.patient_id)
+        .join(STUDY, STUDY.c.sent_patient == PATIENT.c.id)
         .where(STUDY.c.uid == sa.bindparam("study_uid"))
         .scalar_subquery(),
-        sa.select(PATIENT.c.id)
+        _of_patient(PATIENT.c.id),
+        _of_patient(sa.func.coalesce(PATIENT.c.survivor, PATIENT.c.id)),
+        sa.select(sa.func.count())
+        .where(REJECTION.c.study_uid == sa.bindparam("study_uid"))
+        .scalar_subquery(),
+        sa.select(REJECTION.c.code)
         .where(
-            PATIENT.c.patient_id == sa.bindparam("patient_id"),
-            PATIENT.c.issuer == sa.bindparam("issuer"),
+            REJECTION.c.instance_uid == sa.bindparam("instance_uid"),
+            REJECTION.c.study_uid == sa.bindparam("study_uid"),
         )
         .scalar_subquery(),
         sa.select(sa.func.count())
@@ -72,11 +99,13 @@ class Prepared:
 
     Attributes:
         stored: its durable bytes; None where the archive has the same dataset already.
+        note: what it takes back, where it is a rejection note.
     """
 
     header: Header
     content: bytes
     stored: Stored | None
+    note: RejectionNote | None = None
 
 
 def keep(archive: Archive, content: bytes, source: Source) -> Arrival:
@@ -100,7 +129,8 @@ def prepare(archive: Archive, header: Header, content: bytes) -> Prepared:
     stored = None
     if not is_repeat:
         stored = Stored(digest=archive.objects.put(content), size_bytes=len(content))
-    return Prepared(header=header, content=content, stored=stored)
+    note = read_rejection(content) if header.sop_class_uid == NOTE_CLASS else None
+    return Prepared(header=header, content=content, stored=stored, note=note)
 
 
 def enter(archive: Archive, prepared: Prepared, source: Source) -> Arrival:
@@ -142,6 +172,8 @@ def _enter(
     arrival = insert_instance(connection, header, stored, source=source)
     if arrival.outcome == "new":
         _CHANGE.run(connection, {"study_uid": arrival.study_uid, "now": clock.timestamp()})
+        if prepared.note is not None:
+            apply_note(connection, prepared.note, actor=source.name)
     return arrival
 
 
@@ -177,7 +209,8 @@ def insert_instance(
 ) -> Arrival:
     """Enter one stored object into the catalog, within the caller's transaction."""
     study_uid, uid = StudyUid(header.study_uid), InstanceUid(header.instance_uid)
-    known = _look_up(connection, header)
+    patient = _patient_of(header, source)
+    known = _look_up(connection, header, patient)
     outcome: Outcome
     if known.digest == stored.digest:
         outcome = "duplicate"
@@ -190,11 +223,14 @@ def insert_instance(
     else:
         outcome = "new"
         if known.owner is None:
-            _enter_study(connection, header, known.patient)
+            _enter_study(connection, header, patient, known=known)
         if not known.has_series:
             _enter_series(connection, header)
         row = _instance_row(header, stored, source)
-        _INSERT.run(connection, row | {"lineage_id": lineage_id})
+        row |= {"lineage_id": lineage_id, "rejected": known.rejected or ""}
+        _INSERT.run(connection, row)
+        if known.has_rejections:
+            show_again(connection, study_uid)
     return Arrival(uid=uid, study_uid=study_uid, outcome=outcome)
 
 
@@ -236,42 +272,72 @@ class _Known:
 
     Attributes:
         digest: of the instance under the same UID; None where there is none.
-        owner: the patient of its study; None where the study is new.
-        patient: the patient its header names; None where that one is new.
+        owner: the patient of its study, after merges; None where the study is new.
+        sent_patient: the identity its header names; None where that one is new.
+        patient: the same after merges.
+        has_rejections: the PACS took something of its study back.
+        rejected: why the PACS rejected it before it came; None where it did not.
+        is_sent_alike: the header names no issuer, and the patient id that its study came with.
     """
 
     digest: str | None
     owner: int | None
+    sent_patient: int | None
     patient: int | None
+    has_rejections: bool
+    rejected: str | None
     has_series: bool
+    is_sent_alike: bool
 
     @property
     def is_study_of_another_patient(self) -> bool:
-        return self.owner is not None and self.owner != self.patient
+        is_other = self.owner is not None and self.owner != self.patient
+        return is_other and not self.is_sent_alike
 
 
-def _look_up(connection: sa.Connection, header: Header) -> _Known:
-    ((digest, owner, patient, series),) = _LOOK_UP.rows(
+def _patient_of(header: Header, source: Source) -> Patient:
+    """Return the patient a header names; one without an issuer is of its sender's hospital."""
+    if header.patient.issuer or not source.default_issuer:
+        return header.patient
+    return dataclasses.replace(header.patient, issuer=source.default_issuer)
+
+
+def _look_up(connection: sa.Connection, header: Header, patient: Patient) -> _Known:
+    ((digest, owner, sent_id, sent_patient, person, rejections, rejected, series),) = _LOOK_UP.rows(
         connection,
         {
             "instance_uid": header.instance_uid,
             "study_uid": header.study_uid,
             "series_uid": header.series_uid,
-            "patient_id": header.patient.patient_id,
-            "issuer": header.patient.issuer,
+            "patient_id": patient.patient_id,
+            "issuer": patient.issuer,
         },
     )
-    return _Known(digest=digest, owner=owner, patient=patient, has_series=bool(series))
+    return _Known(
+        digest=digest,
+        owner=owner,
+        sent_patient=sent_patient,
+        patient=person,
+        has_rejections=bool(rejections),
+        rejected=rejected,
+        has_series=bool(series),
+        # As in what was made from its images here: results and the masks of experts.
+        is_sent_alike=not patient.issuer and patient.patient_id == sent_id,
+    )
 
 
-def _enter_study(connection: sa.Connection, header: Header, patient: int | None) -> None:
+def _enter_study(
+    connection: sa.Connection, header: Header, patient: Patient, *, known: _Known
+) -> None:
     now = clock.timestamp()
+    sent_patient = known.sent_patient or enter_patient(connection, patient)
     insert_new(
         connection,
         STUDY,
         {
             "uid": header.study_uid,
-            "patient": patient or _enter_patient(connection, header.patient),
+            "patient": known.patient or sent_patient,
+            "sent_patient": sent_patient,
             "study_date": header.study_date,
             "study_time": header.study_time,
             "accession_number": header.accession_number,
@@ -288,16 +354,6 @@ def _enter_study(connection: sa.Connection, header: Header, patient: int | None)
             "door_revision": 0,
         },
     )
-
-
-def _enter_patient(connection: sa.Connection, patient: Patient) -> int:
-    insert_new(connection, PATIENT, dataclasses.asdict(patient))
-    key: int = connection.execute(
-        sa.select(PATIENT.c.id).where(
-            PATIENT.c.patient_id == patient.patient_id, PATIENT.c.issuer == patient.issuer
-        )
-    ).scalar_one()
-    return key
 
 
 def _enter_series(connection: sa.Connection, header: Header) -> None:

@@ -19,6 +19,10 @@ from sightline.values.identity import (
 )
 
 Found = TypeVar("Found")
+IS_SHOWN = INSTANCE.c.rejected == ""
+"""What a PACS rejected is kept and not found."""
+
+_HAS_SHOWN = sa.exists().where(INSTANCE.c.series_uid == SERIES.c.uid, IS_SHOWN)
 _FEW = 1000
 _BATCH = 1000
 
@@ -99,7 +103,7 @@ def search_studies(archive: Archive, keys: Keys, window: Window) -> Matches[Foun
     """Find studies, newest first; keys of series and instances ask for one that matches."""
     query = (
         sa.select(STUDY.c.uid)
-        .where(*of_study(keys))
+        .where(*of_study(keys), STUDY.c.is_rejected.is_(sa.false()))
         # One index holds this order, so that a search may stop when its page is full.
         .order_by(STUDY.c.study_date.desc(), STUDY.c.study_time.desc(), STUDY.c.uid.desc())
     )
@@ -121,7 +125,7 @@ def search_series(archive: Archive, keys: Keys, window: Window) -> Matches[Found
         sa.select(SERIES.c.uid)
         .join(STUDY, SERIES.c.study_uid == STUDY.c.uid)
         .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
-        .where(*of_patient(keys), *of_study(keys), *of_series(keys))
+        .where(*of_patient(keys), *of_study(keys), *of_series(keys), _HAS_SHOWN)
         .order_by(STUDY.c.study_date.desc(), STUDY.c.uid, SERIES.c.number, SERIES.c.uid)
     )
     if instances := [*of_instance(keys)]:
@@ -140,6 +144,7 @@ def search_instances(archive: Archive, keys: Keys, window: Window) -> Matches[Fo
         .join(STUDY, SERIES.c.study_uid == STUDY.c.uid)
         .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
         .where(*of_patient(keys), *of_study(keys), *of_series(keys), *of_instance(keys))
+        .where(IS_SHOWN)
         .order_by(SERIES.c.number, SERIES.c.uid, INSTANCE.c.number, INSTANCE.c.uid)
     )
     with archive.database.read() as connection:
@@ -176,8 +181,8 @@ def _page(
 def _studies(connection: sa.Connection, uids: Collection[str]) -> dict[str, FoundStudy]:
     query = sa.select(STUDY, PATIENT).join(PATIENT, STUDY.c.patient == PATIENT.c.id)
     rows = _rows_of(connection, query, STUDY.c.uid, uids=uids)
-    series = _counts(connection, SERIES.c.study_uid, uids)
-    instances = _counts(connection, INSTANCE.c.study_uid, uids)
+    series = _counts(connection, SERIES.c.study_uid, uids, only=_HAS_SHOWN)
+    instances = _counts(connection, INSTANCE.c.study_uid, uids, only=IS_SHOWN)
     return {
         row.uid: FoundStudy(
             uid=StudyUid(row.uid),
@@ -205,7 +210,7 @@ def _studies(connection: sa.Connection, uids: Collection[str]) -> dict[str, Foun
 def _series(connection: sa.Connection, uids: Collection[str]) -> dict[str, FoundSeries]:
     rows = _rows_of(connection, sa.select(SERIES), SERIES.c.uid, uids=uids)
     studies = _studies(connection, {row.study_uid for row in rows})
-    instances = _counts(connection, INSTANCE.c.series_uid, uids)
+    instances = _counts(connection, INSTANCE.c.series_uid, uids, only=IS_SHOWN)
     return {
         row.uid: FoundSeries(
             uid=SeriesUid(row.uid),
@@ -223,11 +228,15 @@ def _series(connection: sa.Connection, uids: Collection[str]) -> dict[str, Found
 
 
 def _counts(
-    connection: sa.Connection, column: sa.Column[str], uids: Collection[str]
+    connection: sa.Connection,
+    column: sa.Column[str],
+    uids: Collection[str],
+    *,
+    only: sa.ColumnElement[bool],
 ) -> dict[str, int]:
     counted: dict[str, int] = {}
     for some in _batches(uids):
-        query = sa.select(column, sa.func.count()).where(column.in_(some)).group_by(column)
+        query = sa.select(column, sa.func.count()).where(column.in_(some), only).group_by(column)
         counted |= {row[0]: row[1] for row in connection.execute(query)}
     return counted
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
 from sightline.archive.receiving import hold
-from sightline.archive.search import FoundStudy, Window, search_studies
+from sightline.archive.search import IS_SHOWN, FoundStudy, Window, search_studies
 from sightline.archive.search_keys import Keys
 from sightline.catalog.archive_tables import (
     HOLDING,
@@ -107,7 +107,7 @@ def record_door(
 
 
 def study(archive: Archive, study_uid: StudyUid) -> IdentifiedStudy:
-    """Return a study with its patient and instances.
+    """Return a study with its patient and instances, without those that a PACS rejected.
 
     Raises:
         UnknownName: There is no such study.
@@ -120,7 +120,7 @@ def study(archive: Archive, study_uid: StudyUid) -> IdentifiedStudy:
         ).first()
         rows = connection.execute(
             sa.select(INSTANCE)
-            .where(INSTANCE.c.study_uid == study_uid)
+            .where(INSTANCE.c.study_uid == study_uid, IS_SHOWN)
             .order_by(INSTANCE.c.series_uid, INSTANCE.c.number, INSTANCE.c.uid)
         ).all()
     if head is None:
@@ -166,7 +166,7 @@ def series_of_study(archive: Archive, study_uid: StudyUid) -> list[SeriesFacts]:
         rows = connection.execute(
             sa.select(SERIES, sa.func.count(INSTANCE.c.uid).label("instances"))
             .join(INSTANCE, INSTANCE.c.series_uid == SERIES.c.uid)
-            .where(SERIES.c.study_uid == study_uid, INSTANCE.c.lineage_id.is_(None))
+            .where(SERIES.c.study_uid == study_uid, INSTANCE.c.lineage_id.is_(None), IS_SHOWN)
             .group_by(SERIES.c.uid)
             .order_by(SERIES.c.number, SERIES.c.uid)
         ).all()

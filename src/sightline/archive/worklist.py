@@ -8,7 +8,14 @@ import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
 from sightline.archive.results import predictions_of_study
-from sightline.archive.search import FoundSeries, FoundStudy, Window, search_series, search_studies
+from sightline.archive.search import (
+    IS_SHOWN,
+    FoundSeries,
+    FoundStudy,
+    Window,
+    search_series,
+    search_studies,
+)
 from sightline.archive.search_keys import Keys
 from sightline.archive.studies import holdings
 from sightline.catalog.archive_tables import INSTANCE, OUTBOX, PATIENT, PREDICTION, SERIES, STUDY
@@ -118,7 +125,7 @@ def worklist(archive: Archive, *, since: float, words: str = "", limit: int = 20
     query = (
         sa.select(STUDY, PATIENT.c.patient_id, PATIENT.c.name)
         .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
-        .where(STUDY.c.first_received_at >= since)
+        .where(STUDY.c.first_received_at >= since, STUDY.c.is_rejected.is_(sa.false()))
     )
     with archive.database.read() as connection:
         rows = connection.execute(query).all()
@@ -141,9 +148,11 @@ def overview(archive: Archive, study_uid: StudyUid) -> StudyOverview:
         row = connection.execute(sa.select(STUDY).where(STUDY.c.uid == study_uid)).first()
         predictions = _predictions(connection, STUDY.c.uid == study_uid)
         results = _results(connection, study_uid)
-    if row is None:
+    if row is None or row.is_rejected:
         raise UnknownName(
-            f"the archive has no study {study_uid}", hint="The worklist shows what is there."
+            f"the archive has no study {study_uid}",
+            hint="The worklist shows what is there; `sightline clinical rejected` lists what the "
+            "PACS took back.",
         )
     keys = Keys(study_uids=(study_uid,))
     return StudyOverview(
@@ -179,7 +188,10 @@ def _predictions(
             PREDICTION.c.words,
         )
         .join(STUDY, PREDICTION.c.study_uid == STUDY.c.uid)
-        .where(condition)
+        .where(
+            condition,
+            sa.exists().where(INSTANCE.c.series_uid == PREDICTION.c.series_uid, IS_SHOWN),
+        )
         .order_by(PREDICTION.c.created_at)
     )
     newest = {(row.series_uid, row.model_id): row for row in connection.execute(query)}
@@ -193,7 +205,7 @@ def _results(connection: sa.Connection, study_uid: StudyUid) -> tuple[ResultObje
     rows = connection.execute(
         sa.select(INSTANCE, SERIES.c.modality)
         .join(SERIES, INSTANCE.c.series_uid == SERIES.c.uid)
-        .where(INSTANCE.c.study_uid == study_uid, INSTANCE.c.lineage_id.is_not(None))
+        .where(INSTANCE.c.study_uid == study_uid, INSTANCE.c.lineage_id.is_not(None), IS_SHOWN)
         .order_by(SERIES.c.number, INSTANCE.c.uid)
     ).all()
     sent = connection.execute(
@@ -247,7 +259,7 @@ def _entries(
 
 def _received(archive: Archive, study_uids: Sequence[str]) -> dict[str, dict[str, int]]:
     """Count what came from outside, by study and modality; a series of ours holds only ours."""
-    of_series = INSTANCE.c.series_uid == SERIES.c.uid
+    of_series = sa.and_(INSTANCE.c.series_uid == SERIES.c.uid, IS_SHOWN)
     # Counting without looking at each row keeps a list of large studies quick.
     count = sa.select(sa.func.count()).select_from(INSTANCE).where(of_series).scalar_subquery()
     query = sa.select(SERIES.c.study_uid, SERIES.c.modality, count).where(

@@ -24,6 +24,10 @@ PATIENT = sa.Table(
     sa.Column("name_key", sa.String, nullable=False, default=_name_key, index=True),
     sa.Column("birth_date", sa.String, nullable=False),
     sa.Column("sex", sa.String, nullable=False),
+    # What merge messages said: this identity is the same person as that one.
+    sa.Column("merged_into", sa.ForeignKey("patient.id")),
+    # Where that leads in the end; empty where this identity stands for itself.
+    sa.Column("survivor", sa.ForeignKey("patient.id"), index=True),
     sa.UniqueConstraint("patient_id", "issuer"),
 )
 
@@ -31,7 +35,9 @@ STUDY = sa.Table(
     "study",
     METADATA,
     sa.Column("uid", sa.String, primary_key=True),
+    # Whose it is now, after merges; `sent_patient` is whose it was when it came.
     sa.Column("patient", sa.ForeignKey("patient.id"), nullable=False, index=True),
+    sa.Column("sent_patient", sa.ForeignKey("patient.id"), index=True),
     sa.Column("study_date", sa.String, nullable=False),
     sa.Column("study_time", sa.String, nullable=False),
     sa.Column("accession_number", sa.String, nullable=False, index=True),
@@ -51,8 +57,13 @@ STUDY = sa.Table(
     sa.Column("started_revision", sa.Integer, nullable=False, index=True),
     sa.Column("door", sa.String, nullable=False),
     sa.Column("door_revision", sa.Integer, nullable=False),
+    # Whether all that came from outside was rejected by the PACS: it is kept, and not shown.
+    sa.Column("is_rejected", sa.Boolean, nullable=False, server_default=sa.false()),
     # Holds all that a search of studies sorts and filters by, in the order of its answer.
-    sa.Index("ix_study_searched", "study_date", "study_time", "uid", "modalities", "patient"),
+    sa.Index(
+        "ix_study_searched",
+        *("study_date", "study_time", "uid", "modalities", "patient", "is_rejected"),
+    ),
 )
 
 SERIES = sa.Table(
@@ -99,6 +110,19 @@ INSTANCE = sa.Table(
     sa.Column("source", sa.String, nullable=False),
     sa.Column("association", sa.ForeignKey("association.id"), index=True),
     sa.Column("lineage_id", sa.String, index=True),
+    # Why a PACS rejected it, such as 113037; empty for nearly all.
+    sa.Column("rejected", sa.String, nullable=False, server_default=""),
+)
+
+REJECTION = sa.Table(
+    "rejection",
+    METADATA,
+    # Named by the note, whether it is here or still to come.
+    sa.Column("instance_uid", sa.String, primary_key=True),
+    sa.Column("study_uid", sa.String, nullable=False, index=True),
+    sa.Column("code", sa.String, nullable=False),
+    sa.Column("note_uid", sa.String, nullable=False),
+    sa.Column("rejected_at", sa.Float, nullable=False),
 )
 
 HOLDING = sa.Table(
@@ -147,4 +171,60 @@ OUTBOX = sa.Table(
     sa.Column("problem", sa.String, nullable=False),
     sa.Column("delivered_at", sa.Float),
     sa.UniqueConstraint("instance_uid", "destination"),
+)
+
+AUDIT = sa.Table(
+    "audit_entry",
+    METADATA,
+    # Counted by the writer: the chain has no gaps, as a database's own counter would leave.
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.String, nullable=False),
+    sa.Column("actor", sa.String, nullable=False),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("objects", sa.String, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("digest", sa.String, nullable=False),
+)
+
+CLINICAL_MESSAGE = sa.Table(
+    "clinical_message",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("digest", sa.String, nullable=False, index=True),
+    sa.Column("sender", sa.String, nullable=False),
+    sa.Column("control_id", sa.String, nullable=False, index=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("received_at", sa.Float, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("problem", sa.String, nullable=False),
+)
+
+CLINICAL_RECORD = sa.Table(
+    "clinical_record",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("sender", sa.String, nullable=False),
+    sa.Column("source_key", sa.String, nullable=False),
+    sa.Column("patient", sa.ForeignKey("patient.id"), index=True),
+    sa.Column("accession_number", sa.String, nullable=False, index=True),
+    sa.Column("study_uid", sa.String, nullable=False, index=True),
+    sa.Column("date", sa.String, nullable=False),
+    sa.Column("title", sa.String, nullable=False),
+    sa.Column("text", sa.String, nullable=False),
+    sa.Column("unit", sa.String, nullable=False),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("message", sa.ForeignKey("clinical_message.id"), nullable=False),
+    sa.Column("received_at", sa.Float, nullable=False),
+    # Why it is tied to no study; empty where it is tied.
+    sa.Column("waiting", sa.String, nullable=False, index=True),
+    sa.UniqueConstraint("sender", "kind", "source_key"),
+)
+
+CLINICAL_TIE = sa.Table(
+    "clinical_tie",
+    METADATA,
+    sa.Column("record", sa.ForeignKey("clinical_record.id"), primary_key=True),
+    sa.Column("study_uid", sa.ForeignKey("study.uid"), primary_key=True, index=True),
+    sa.Column("rule", sa.String, nullable=False),
 )

@@ -47,6 +47,8 @@ INSTANCE = sa.Table(
     sa.Column("sop_class_uid", sa.String, nullable=False),
     sa.Column("digest", sa.String, nullable=False),
     sa.Column("size_bytes", sa.Integer, nullable=False),
+    # Why it no longer counts, such as 113037; versions made before keep their volumes.
+    sa.Column("withdrawn", sa.String, nullable=False, server_default=""),
 )
 
 CERTIFICATE = sa.Table(

@@ -24,12 +24,18 @@ def import_(
 
     Ends with status 1 where an instance was refused or waits in quarantine, or none was found.
     """
-    archive = Archive.open(settings_of(ctx))
+    settings = settings_of(ctx)
+    archive = Archive.open(settings)
     with Progress(
         BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=Console(stderr=True)
     ) as progress:
         bar = progress.add_task("import", total=size_on_disk(path))
-        report = import_path(archive, path, lambda size_bytes: progress.advance(bar, size_bytes))
+        report = import_path(
+            archive,
+            path,
+            lambda size_bytes: progress.advance(bar, size_bytes),
+            default_issuer=settings.issuer_of("import"),
+        )
     _print(report)
     if not report.is_clean:
         raise typer.Exit(1)

@@ -73,11 +73,13 @@ def fetch(
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with interrupted() as stop, Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("pull", total=total)
+        peer = peer_named(pacs, settings)
         puller = Puller(
             archive=archive,
-            peer=peer_named(pacs, settings),
+            peer=peer,
             by=by,
             our_ae=settings.ae_title,
+            default_issuer=settings.issuer_of(peer.ae_title),
             on_progress=lambda came: progress.advance(bar, came),
             is_cancelled=stop.is_set,
         )

@@ -1,6 +1,6 @@
 """The door of one hub, for those who must not see its key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
@@ -8,6 +8,7 @@ from sightline.deid.door import Passage, pass_door
 from sightline.deid.folder import FolderPassage, deidentify_folder
 from sightline.deid.vault import Vault
 from sightline.settings import Settings
+from sightline.values.identity import HubInstanceUid, InstanceUid
 from sightline.values.study import IdentifiedStudy
 
 
@@ -33,6 +34,10 @@ class HubDoor:
             OSError: A stored file cannot be read.
         """
         return pass_door(study, self._vault)
+
+    def names_of(self, uids: Iterable[InstanceUid]) -> dict[InstanceUid, HubInstanceUid]:
+        """Tell what instances are called in the hub, for taking them back there."""
+        return {uid: HubInstanceUid(self._vault.uid(uid)) for uid in uids}
 
     def pass_folder(
         self, path: Path, out: Path, *, tell: Callable[[int, int], None]

@@ -27,6 +27,7 @@ from sightline.formats.dicom_image import read_volumes
 from sightline.formats.seg import SEGMENTATION_STORAGE, read_seg
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import node_of, record
+from sightline.hub.subjects import Relinked, relink, replace_instance
 from sightline.store.arrays import SLICE_RESCALE, array_digest, write_array
 from sightline.values.geometry import Geometry
 from sightline.values.identity import Digest, HubSeriesUid, LineageId
@@ -47,8 +48,11 @@ class _Kept:
     digest: Digest
 
 
-def admit(hub: Hub, study: DeidentifiedStudy) -> None:
+def admit(hub: Hub, study: DeidentifiedStudy) -> Relinked | None:
     """Keep a de-identified study; a repeat of what is there changes nothing.
+
+    A study that passes under another subject than before, because patients were merged or
+    unmerged, is given to that one; this is returned.
 
     Raises:
         OSError: The bytes could not be made durable.
@@ -58,15 +62,17 @@ def admit(hub: Hub, study: DeidentifiedStudy) -> None:
         for instance in study.instances
     ]
     with hub.database.write() as connection:
+        relinked = relink(connection, study)
         _enter_instances(connection, study, kept)
     for series_uid, members in _image_series(kept).items():
-        _make_volumes(hub, series_uid, [hub.objects.path(each.digest) for each in members])
+        make_volumes(hub, series_uid, [hub.objects.path(each.digest) for each in members])
     for each in kept:
         if each.instance.lineage_id:
             _admit_result(hub, each)
         elif each.instance.sop_class_uid == SEGMENTATION_STORAGE:
             _admit_annotation(hub, each)
     _log.info("study_admitted", study=study.uid, instances=len(kept))
+    return relinked
 
 
 def volume_geometry(attributes: dict[str, object], shape: tuple[int, int, int]) -> Geometry:
@@ -81,22 +87,25 @@ def _enter_instances(
     head = kept[0].header
     row = {"uid": study.uid, "subject_id": study.subject_id}
     row |= {"study_date": head.study_date, "description": head.study_description}
-    insert_new(connection, STUDY, row)
+    if not insert_new(connection, STUDY, row):
+        moved = {"study_date": head.study_date}
+        connection.execute(STUDY.update().where(STUDY.c.uid == study.uid).values(**moved))
     subject = node_of(LineageId(study.subject_id), "subject", name=study.subject_id)
     record(connection, subject, [])
     for each in kept:
         _enter_series(connection, study, each.header)
-        insert_new(
-            connection,
-            INSTANCE,
-            {
-                "uid": each.instance.uid,
-                "series_uid": each.instance.series_uid,
-                "sop_class_uid": each.instance.sop_class_uid,
-                "digest": each.digest,
-                "size_bytes": len(each.instance.content),
-            },
-        )
+        size_bytes = len(each.instance.content)
+        values = {
+            "uid": each.instance.uid,
+            "series_uid": each.instance.series_uid,
+            "sop_class_uid": each.instance.sop_class_uid,
+            "digest": each.digest,
+            "size_bytes": size_bytes,
+        }
+        if not insert_new(connection, INSTANCE, values):
+            replace_instance(
+                connection, each.instance.uid, digest=each.digest, size_bytes=size_bytes
+            )
     _enter_certificate(connection, study.certificate)
 
 
@@ -144,11 +153,12 @@ def _image_series(kept: Sequence[_Kept]) -> dict[HubSeriesUid, list[_Kept]]:
     return series
 
 
-def _make_volumes(hub: Hub, series_uid: HubSeriesUid, files: list[Path]) -> None:
+def make_volumes(hub: Hub, series_uid: HubSeriesUid, files: list[Path]) -> None:
+    """Make the volumes of a series from its files, or note why there is none."""
     try:
         series = read_volumes(files)
     except BadFile as error:
-        _mark_series(hub, series_uid, volumes=[], not_volume=error.problem)
+        mark_series(hub, series_uid, volumes=[], not_volume=error.problem)
         _log.info("series_is_no_volume", series=series_uid, why=error.problem)
         return
     volumes = [(volume.stack, _keep_volume(hub, volume)) for volume in series.volumes]
@@ -156,7 +166,7 @@ def _make_volumes(hub: Hub, series_uid: HubSeriesUid, files: list[Path]) -> None
     if len(volumes) > 1:
         names = "; ".join(name for name, _ in volumes)
         reasons.insert(0, f"the series makes {len(volumes)} volumes: {names}")
-    _mark_series(hub, series_uid, volumes=volumes, not_volume="\n".join(reasons))
+    mark_series(hub, series_uid, volumes=volumes, not_volume="\n".join(reasons))
     if reasons:
         _log.info("series_is_split", series=series_uid, volumes=len(volumes), why=reasons)
 
@@ -183,9 +193,10 @@ def _keep_volume(hub: Hub, volume: Volume) -> str:
     return digest
 
 
-def _mark_series(
+def mark_series(
     hub: Hub, series_uid: HubSeriesUid, *, volumes: Sequence[tuple[str, str]], not_volume: str
 ) -> None:
+    """Note name and digest of each volume of a series, and why it, or a part of it, is none."""
     only = volumes[0][1] if len(volumes) == 1 else ""
     with hub.database.write() as connection:
         connection.execute(

@@ -16,6 +16,7 @@ from sightline.catalog.hub_tables import (
 from sightline.errors import LockedSplit, Refused, UnknownName
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import node_of, record
+from sightline.hub.subjects import subjects_now
 from sightline.store.arrays import StoredArray
 from sightline.values.collection import (
     CollectionVersion,
@@ -24,6 +25,8 @@ from sightline.values.collection import (
     parse_label,
 )
 from sightline.values.identity import HubSeriesUid, LineageId, SubjectId
+
+_STRICTNESS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,13 +74,14 @@ def make_version(
         Refused: Nothing in the hub meets the criteria.
     """
     before = _newest(hub, name)
+    kept = _splits_now(hub, before) if before else {}
     rows = _matching(hub, criteria)
     if not rows:
         raise Refused(
             f"nothing in the hub meets the criteria of {name!r}",
             hint="`sightline hub series` lists what is there; annotations take a moment to pass.",
         )
-    splits = _assign({row.subject_id for row in rows}, before, name=name, shares=shares)
+    splits = _assign({row.subject_id for row in rows}, kept, name=name, shares=shares)
     version = CollectionVersion(
         name=name,
         version=before.version + 1 if before else 1,
@@ -217,12 +221,24 @@ def _matching(hub: Hub, criteria: Criteria) -> Sequence[sa.Row[tuple[object, ...
     return list(taken.values())
 
 
+def _splits_now(hub: Hub, before: CollectionVersion) -> dict[str, Split]:
+    """Return the split of each subject of a version, by whose the series are after merges.
+
+    Of one person in two splits the stricter holds, so that what was tested on is never trained on.
+    """
+    now = subjects_now(hub, [member.series_uid for member in before.members])
+    splits: dict[str, Split] = {}
+    for member in before.members:
+        subject = now.get(member.series_uid, member.subject_id)
+        known = splits.get(subject, member.split)
+        splits[subject] = max(known, member.split, key=_STRICTNESS.index)
+    return splits
+
+
 def _assign(
-    subjects: set[str], before: CollectionVersion | None, *, name: str, shares: Shares
+    subjects: set[str], before: dict[str, Split], *, name: str, shares: Shares
 ) -> dict[str, Split]:
-    splits: dict[str, Split] = (
-        {member.subject_id: member.split for member in before.members} if before else {}
-    )
+    splits = dict(before)
     fresh = sorted(
         subjects - splits.keys(), key=lambda s: hashlib.sha256(f"{name}/{s}".encode()).digest()
     )

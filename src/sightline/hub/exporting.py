@@ -80,7 +80,7 @@ def _contents(hub: Hub, member: Member) -> dict[str, bytes]:
     with hub.database.read() as connection:
         rows = connection.execute(
             sa.select(INSTANCE.c.uid, INSTANCE.c.digest)
-            .where(INSTANCE.c.series_uid == member.series_uid)
+            .where(INSTANCE.c.series_uid == member.series_uid, INSTANCE.c.withdrawn == "")
             .order_by(INSTANCE.c.uid)
         ).all()
     return {row.uid: hub.objects.get(Digest(row.digest)) for row in rows}

@@ -219,7 +219,7 @@ def services(archive: Archive, settings: Settings) -> Services:
     """Return what the listener does for the requests of others; a further service joins here."""
     return table(
         VERIFYING,
-        storing(archive),
+        storing(archive, issuer_of=settings.issuer_of),
         finding(archive),
         moving(archive, settings),
         getting(archive),

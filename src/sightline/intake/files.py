@@ -59,7 +59,11 @@ class ImportReport:
 
 
 def import_path(
-    archive: Archive, path: Path, on_progress: Callable[[int], None] = lambda _bytes: None
+    archive: Archive,
+    path: Path,
+    on_progress: Callable[[int], None] = lambda _bytes: None,
+    *,
+    default_issuer: str = "",
 ) -> ImportReport:
     """Keep every DICOM instance at `path`; one that cannot be taken does not stop the others.
 
@@ -67,18 +71,20 @@ def import_path(
         archive: where they are kept.
         path: a file, a folder, or a zip, tar or tar.gz archive.
         on_progress: called after each file with the bytes gone through since the last call.
+        default_issuer: whose patient ids these are where a file does not say.
 
     Raises:
         BadFile: There is nothing at `path`.
         BadSettings: The archive cannot be written; what was kept until then stays.
     """
+    source = dataclasses.replace(_SOURCE, default_issuer=default_issuer)
     counts: Counter[str] = Counter()
     refused: list[RefusedFile] = []
     studies: set[StudyUid] = set()
     for found, prepared in _prepare_all(archive, find_files(path)):
         if isinstance(prepared, Prepared):
             with _told_when_full():
-                arrival = enter(archive, prepared, _SOURCE)
+                arrival = enter(archive, prepared, source)
             counts[arrival.outcome] += 1
             studies.add(arrival.study_uid)
         elif isinstance(prepared, RefusedFile):

@@ -53,6 +53,7 @@ class Puller:
         by: `move` has the peer send to our listener, which must be running and known to it;
             `get` takes everything on the association that asks.
         our_ae: our application entity title, which the peer must know.
+        default_issuer: whose patient ids the peer means that names no issuer.
         on_progress: called with the count of instances that came since the last call.
         is_cancelled: asked between answers; the peer is then told to stop.
     """
@@ -61,6 +62,7 @@ class Puller:
     peer: Destination
     by: By
     our_ae: str
+    default_issuer: str = ""
     on_progress: Callable[[int], None] = lambda _came: None
     is_cancelled: Callable[[], bool] = lambda: False
 
@@ -140,7 +142,11 @@ class Puller:
             uids = (received.sop_class_uid, received.instance_uid)
             if (header.sop_class_uid, header.instance_uid) != uids:
                 return _NOT_OF_THIS_CLASS
-            source = Source(name=f"pull:{self.peer.ae_title}", association=row)
+            source = Source(
+                name=f"pull:{self.peer.ae_title}",
+                association=row,
+                default_issuer=self.default_issuer,
+            )
             enter(self.archive, prepare(self.archive, header, content), source)
         except NotDicom as error:
             _log.warning("pulled_instance_refused", association=row, problem=error.problem)

@@ -4,6 +4,7 @@ Nothing is decoded. A store is acknowledged after the bytes are durable and in t
 """
 
 import dataclasses
+from collections.abc import Callable
 
 from pydicom._uid_dict import UID_dictionary
 
@@ -25,13 +26,18 @@ NOT_OF_THIS_CLASS = 0xA900
 CANNOT_UNDERSTAND = 0xC000
 
 
-def storing(archive: Archive) -> Service:
-    """Return the service that stores into an archive."""
+def storing(archive: Archive, *, issuer_of: Callable[[str], str] = lambda _ae: "") -> Service:
+    """Return the service that stores into an archive.
+
+    Args:
+        archive: the identified store.
+        issuer_of: tells whose patient ids a calling AE means that names no issuer.
+    """
     return Service(
         kind=Kind.C_STORE,
         takes=is_storage_class,
         syntaxes=None,
-        handle=_Storing(archive, Entrance(archive)).handle,
+        handle=_Storing(archive, Entrance(archive), issuer_of).handle,
     )
 
 
@@ -48,6 +54,7 @@ def is_storage_class(sop_class_uid: str) -> bool:
 class _Storing:
     archive: Archive
     entrance: Entrance
+    issuer_of: Callable[[str], str]
 
     def handle(self, association: Association, request: Request) -> None:
         status = OUT_OF_RESOURCES if association.row is None else self._keep(association, request)
@@ -70,7 +77,11 @@ class _Storing:
             ):
                 _log.warning("store_refused", association=association.row, problem="UIDs differ")
                 return NOT_OF_THIS_CLASS
-            source = Source(name=f"dimse:{association.calling_ae}", association=association.row)
+            source = Source(
+                name=f"dimse:{association.calling_ae}",
+                association=association.row,
+                default_issuer=self.issuer_of(association.calling_ae),
+            )
             self.entrance.enter(prepare(self.archive, header, content), source)
         except NotDicom as error:
             _log.warning("store_refused", association=association.row, problem=error.problem)

@@ -47,13 +47,16 @@ class StoredPart:
 class Upload:
     """One request that stores instances; `keep` may be called from several threads."""
 
-    def __init__(self, archive: Archive, *, address: str, study_uid: str = "") -> None:
+    def __init__(
+        self, archive: Archive, *, address: str, study_uid: str = "", default_issuer: str = ""
+    ) -> None:
         """Record that a sender came.
 
         Args:
             archive: where the instances are kept.
             address: of the sender.
             study_uid: to which all instances must belong; empty for any.
+            default_issuer: whose patient ids these are where an instance does not say.
 
         Raises:
             OSError: The catalog cannot be written.
@@ -62,7 +65,9 @@ class Upload:
         self._study_uid = study_uid
         self._opened_at = clock.monotonic()
         self._row = open_association(archive, "STOW-RS", address)
-        self._source = Source(name=f"stow:{address}", association=self._row)
+        self._source = Source(
+            name=f"stow:{address}", association=self._row, default_issuer=default_issuer
+        )
 
     def keep(self, part: ReceivedPart) -> StoredPart:
         """Keep one instance; when this returns without a failure, it survives power loss."""

@@ -15,10 +15,12 @@ class Source:
     Attributes:
         name: such as `dimse:CT_SCANNER_2`, `import`, `annotate`.
         association: row id of the open DICOM association it came by.
+        default_issuer: whose patient ids these are where an instance does not say.
     """
 
     name: str
     association: int | None = None
+    default_issuer: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

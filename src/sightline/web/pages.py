@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from sightline import clock
+from sightline.archive.clinical import messages, records_of_study, waiting_records
 from sightline.archive.studies import lineage_of_instance
 from sightline.archive.worklist import ResultObject, StudyOverview, is_picture, overview, worklist
 from sightline.errors import UnknownName
@@ -103,6 +104,7 @@ def _add_study(router: APIRouter, site: Site) -> None:
             "study.html",
             study=shown,
             predictions=predictions,
+            records=records_of_study(site.archive, shown.entry.study.uid),
             images=viewer_address(shown.entry.study.uid),
         )
 
@@ -133,6 +135,14 @@ def _add_lineage(router: APIRouter, site: Site) -> None:
             picture=draw_lineage(found),
             kinds=kinds_of(found),
             lessons=_lessons(site.hub, found) if direction == "up" else [],
+        )
+
+    @router.get("/clinical")
+    def clinical() -> HTMLResponse:
+        return site.page(
+            "clinical.html",
+            waiting=waiting_records(site.archive),
+            messages=list(reversed(messages(site.archive))),
         )
 
     @router.get("/models")

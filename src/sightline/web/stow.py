@@ -83,7 +83,12 @@ async def _open(site: Site, request: Request, study_uid: str) -> Upload:
     address = request.client.host if request.client else ""
 
     def open_upload() -> Upload:
-        return Upload(site.archive, address=address, study_uid=study_uid)
+        return Upload(
+            site.archive,
+            address=address,
+            study_uid=study_uid,
+            default_issuer=site.settings.issuer_of("stow"),
+        )
 
     try:
         return await anyio.to_thread.run_sync(open_upload)
