@@ -37,7 +37,7 @@ gates: install-tests  ## Run the gates at full size (hours).
 
 install: $(VENV)/installed  ## Install Sightline with its learning stack into .venv.
 
-install-tests: $(VENV)/installed-tests system-packages
+install-tests: $(VENV)/installed-tests .peers/s3/installed system-packages
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { \
@@ -61,6 +61,12 @@ $(VENV)/installed: $(VENV)/bin/python src/sightline/web/ohif/index.html constrai
 $(VENV)/installed-tests: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --group dev
 	touch $@
+
+# A server that speaks S3, apart: its dependencies are none of ours.
+.peers/s3/installed:
+	$(PYTHON) -m venv .peers/s3
+	.peers/s3/bin/pip install --quiet 'moto[s3]==5.2.5' flask flask-cors && touch $@ || \
+	  echo "No server that speaks S3 could be installed; its tests will be skipped."
 
 system-packages:
 	@sh tools/system_packages.sh

@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.certificates",
     "tests.hubs",
     "tests.postgresql",
+    "tests.backends",
 ]
 
 

@@ -10,6 +10,7 @@ need dciodvfy dicom3tools
 need chromium chromium
 need dcm2niix dcm2niix
 need strace strace
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ]; then sudo=""; elif sudo -n true 2>/dev/null; then sudo="sudo"; else
   echo "Tests that need these packages will be skipped:$missing"

@@ -138,6 +138,16 @@ class Settings(BaseSettings):
     max_outbox_attempts: int = Field(
         default=30, ge=1, description="Attempts to deliver a result before it is marked failed."
     )
+    catalog_url: str = Field(
+        default="",
+        description="Where the catalogs of archive and hub lie, such as "
+        "`postgresql://user@host/sightline`. Empty: SQLite files in the data directory.",
+    )
+    objects_url: str = Field(
+        default="",
+        description="Where objects lie, such as `s3://bucket/prefix`; endpoint and credentials "
+        "come from the AWS variables of the environment. Empty: the data directory.",
+    )
     threads: int = Field(
         default=0, ge=0, description="Threads for learning and inference. 0: one a core."
     )

@@ -98,7 +98,8 @@ def _equals_the_prediction(
     hub = Hub.at(sightline.data_dir / "hub")
     record = model(hub, "tiny@1")
     manifest = ModelManifest.from_json(record.manifest)
-    loaded = Model.load(hub.objects.path(record.weights_digest), manifest)
+    with hub.objects.local_copies([record.weights_digest]) as (weights,):
+        loaded = Model.load(weights, manifest)
     volume = read_volume(files)
     drawn = predict(loaded, volume)
     path = sightline.data_dir / "seg.dcm"

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,8 +33,8 @@ SOURCE = Source(name="test")
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
-    opened = Archive.at(tmp_path / "archive")
+def archive(tmp_path: Path, catalog_url: str) -> Iterator[Archive]:
+    opened = Archive.at(tmp_path / "archive", catalog_url=catalog_url)
     yield opened
     opened.close()
 
@@ -67,7 +68,7 @@ def test_a_study_reads_back(archive: Archive) -> None:
     assert found.patient == Patient(patient_id="PHANTOM-1", name="Probe^One", sex="O")
     assert found.revision == 3
     assert [each.uid for each in found.instances] == [uid(1), uid(2), uid(3)]
-    assert all(each.path.is_file() for each in found.instances)
+    assert found.instances[1].read() == part10_of(slice_of(2))
 
 
 def test_what_is_no_dicom_leaves_no_trace(archive: Archive) -> None:
@@ -144,7 +145,7 @@ def test_a_damaged_object_is_mended_by_sending_it_again(archive: Archive) -> Non
     content = part10_of(slice_of(1))
     keep(archive, content, SOURCE)
     (digest,) = archive.objects.digests()
-    archive.objects.path(digest).write_bytes(content[:-1] + b"?")
+    archive.objects.blobs.write(digest, content[:-1] + b"?")
     assert keep(archive, content, SOURCE).outcome == "duplicate"
     assert archive.objects.get(digest) == content
 
@@ -243,3 +244,43 @@ print("acknowledged", flush=True)
         "row synced",
     ]
     assert steps[-1] == "row synced"
+
+
+def test_a_race_ends_as_if_one_had_come_after_the_other(archive: Archive) -> None:
+    """Twelve threads bring the same studies at the same time, a third with another content."""
+    contents = {
+        (number, version): part10_of(
+            slice_of(
+                number,
+                size=2,
+                StudyInstanceUID=f"{ROOT}.{number // 4}",
+                SeriesInstanceUID=f"{ROOT}.{number // 4}.1",
+                PatientID=f"P{number // 8}",
+                StudyDescription=f"content {version}",
+            )
+        )
+        for number in range(24)
+        for version in (0, 1)
+    }
+    outcomes: list[tuple[int, int, str]] = []
+    start = threading.Barrier(12)
+
+    def bring(version: int) -> None:
+        start.wait()
+        for number in range(24):
+            arrival = keep(archive, contents[number, version], SOURCE)
+            outcomes.append((number, version, arrival.outcome))
+
+    threads = [threading.Thread(target=bring, args=(each % 3 // 2,)) for each in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(outcomes) == 12 * 24
+    assert sum(outcome == "new" for *_, outcome in outcomes) == 24
+    assert {row["revision"] for row in rows(archive, STUDY)} == {4}
+    assert (len(rows(archive, PATIENT)), len(rows(archive, SERIES))) == (3, 6)
+    won = {number: version for number, version, outcome in outcomes if outcome == "new"}
+    for number, version, outcome in outcomes:
+        assert (outcome == "conflict") == (version != won[number])
+    assert len(holdings(archive)) == 24

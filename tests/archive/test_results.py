@@ -43,8 +43,8 @@ FINDING = Finding(
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
-    opened = Archive.at(tmp_path / "archive")
+def archive(tmp_path: Path, catalog_url: str) -> Iterator[Archive]:
+    opened = Archive.at(tmp_path / "archive", catalog_url=catalog_url)
     keep(opened, part10_of(slice_of(1)), Source(name="test"))
     yield opened
     opened.close()

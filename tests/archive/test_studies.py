@@ -30,8 +30,8 @@ UID = StudyUid(STUDY)
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
-    opened = Archive.at(tmp_path / "archive")
+def archive(tmp_path: Path, catalog_url: str) -> Iterator[Archive]:
+    opened = Archive.at(tmp_path / "archive", catalog_url=catalog_url)
     yield opened
     opened.close()
 

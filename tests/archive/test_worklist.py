@@ -27,8 +27,8 @@ from tests.instances import ROOT, part10_of, slice_of
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
-    made = Archive.at(tmp_path)
+def archive(tmp_path: Path, catalog_url: str) -> Iterator[Archive]:
+    made = Archive.at(tmp_path, catalog_url=catalog_url)
     yield made
     made.close()
 

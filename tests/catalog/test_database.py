@@ -1,8 +1,9 @@
-"""The catalog's schema, its migrations and its transactions, on real SQLite."""
+"""The catalog's schema, its migrations and its transactions, on real SQLite and PostgreSQL."""
 
 import importlib.resources
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,15 @@ ROW = {"patient_id": "1", "issuer": "", "name": "", "birth_date": "", "sex": ""}
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database.open(sqlite_url(tmp_path / "catalog.db"), "archive")
+def url(tmp_path: Path, catalog_url: str) -> str:
+    return catalog_url or sqlite_url(tmp_path / "catalog.db")
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    opened = Database.open(url, "archive")
+    yield opened
+    opened.close()
 
 
 def patients(database: Database) -> int:
@@ -33,8 +41,8 @@ def patients(database: Database) -> int:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_the_migrations_make_the_tables(tmp_path: Path, schema: Schema) -> None:
-    opened = Database.open(sqlite_url(tmp_path / "catalog.db"), schema)
+def test_the_migrations_make_the_tables(url: str, schema: Schema) -> None:
+    opened = Database.open(url, schema)
     with opened.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         differences = compare_metadata(context, METADATA[schema])
@@ -69,8 +77,7 @@ def test_each_migration_follows_the_one_before_it(schema: Schema) -> None:
             before = each.name[:4]
 
 
-def test_a_newer_catalog_is_refused(tmp_path: Path) -> None:
-    url = sqlite_url(tmp_path / "catalog.db")
+def test_a_newer_catalog_is_refused(url: str) -> None:
     opened = Database.open(url, "archive")
     with opened.write() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
@@ -85,11 +92,11 @@ def test_a_catalog_that_cannot_be_opened(tmp_path: Path) -> None:
         Database.open(sqlite_url(tmp_path / "missing" / "catalog.db"), "archive")
 
 
-def test_what_was_written_is_there_when_opened_again(tmp_path: Path, database: Database) -> None:
+def test_what_was_written_is_there_when_opened_again(url: str, database: Database) -> None:
     with database.write() as connection:
         connection.execute(archive_tables.PATIENT.insert().values(**ROW))
     database.close()
-    again = Database.open(sqlite_url(tmp_path / "catalog.db"), "archive")
+    again = Database.open(url, "archive")
     assert patients(again) == 1
     again.close()
 
@@ -140,8 +147,8 @@ def test_references_are_enforced(database: Database) -> None:
         connection.execute(archive_tables.SERIES.insert().values(**series))
 
 
-def test_many_threads_and_processes_write_in_turn(tmp_path: Path, database: Database) -> None:
-    other = Database.open(sqlite_url(tmp_path / "catalog.db"), "archive")
+def test_many_threads_and_processes_write_in_turn(url: str, database: Database) -> None:
+    other = Database.open(url, "archive")
 
     def write(opened: Database, start: int) -> None:
         for number in range(start, start + 20):
@@ -161,7 +168,9 @@ def test_many_threads_and_processes_write_in_turn(tmp_path: Path, database: Data
     assert patients(database) == 160
 
 
-def test_a_full_disk_is_an_os_error_and_leaves_nothing(database: Database) -> None:
+def test_a_full_disk_is_an_os_error_and_leaves_nothing(tmp_path: Path) -> None:
+    database = Database.open(sqlite_url(tmp_path / "catalog.db"), "archive")
+
     def write() -> None:
         with database.write() as connection:
             connection.exec_driver_sql("PRAGMA max_page_count = 1")  # SQLite's way to be full
@@ -171,6 +180,7 @@ def test_a_full_disk_is_an_os_error_and_leaves_nothing(database: Database) -> No
     with pytest.raises(OSError, match="cannot be used: database or disk is full"):
         write()
     assert patients(database) == 0
+    database.close()
 
 
 def test_a_hub_of_the_first_version_keeps_its_volumes(tmp_path: Path) -> None:
@@ -193,3 +203,14 @@ def test_a_hub_of_the_first_version_keeps_its_volumes(tmp_path: Path) -> None:
         volumes = connection.execute(sa.select(hub_tables.VOLUME)).all()
     opened.close()
     assert [tuple(row) for row in volumes] == [("2.25.1", 1, "", "abc")]
+
+
+def test_both_schemas_live_in_one_postgresql_database(postgres_url: str) -> None:
+    opened = [Database.open(postgres_url, schema) for schema in SCHEMAS]
+    for database, metadata in zip(opened, METADATA.values(), strict=True):
+        with database.read() as connection:
+            for table in metadata.sorted_tables:
+                assert connection.execute(sa.select(sa.func.count()).select_from(table)).one() == (
+                    0,
+                )
+        database.close()

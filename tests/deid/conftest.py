@@ -78,6 +78,6 @@ def instance_at(path: Path, names: Named, lineage_id: str | None = None) -> Iden
         series_uid=SeriesUid(names.series_uid),
         sop_class_uid=names.sop_class_uid,
         digest=Digest(hashlib.sha256(path.read_bytes()).hexdigest()),
-        path=path,
+        read=path.read_bytes,
         lineage_id=LineageId(lineage_id) if lineage_id else None,
     )

@@ -46,7 +46,7 @@ class ListenerProcess:
     def start(self) -> None:
         command = serve_command(self.data_dir, self.port)
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        wait_until(lambda: listens(self.port))
+        wait_until(lambda: listens(self.port), seconds=60)
 
     def kill(self) -> None:
         assert self.process is not None

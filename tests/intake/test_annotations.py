@@ -214,9 +214,10 @@ def test_real_masks_of_the_hippocampus(archive: Archive, test_data: Path, tmp_pa
     assert (report.new, report.refused) == (4, ())
     for mask in masks:
         owner = study(archive, study_of_series(archive, mask.series_uid))
-        sources = [each.path for each in owner.instances if each.series_uid == mask.series_uid]
+        sources = [each.digest for each in owner.instances if each.series_uid == mask.series_uid]
         (content,) = segmentations(archive, owner.uid)
-        kept = read_seg(content, read_volume(sources).geometry)
+        with archive.objects.local_copies(sources) as files:
+            kept = read_seg(content, read_volume(files).geometry)
         expert = read_nifti_mask(mask.path.read_bytes(), classes=CLASSES, author="")
         for number in (1, 2):
             assert int((kept.mask == number).sum()) == int((expert.mask == number).sum()) > 0

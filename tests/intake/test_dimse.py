@@ -343,10 +343,10 @@ def test_what_cannot_be_understood_is_refused(
 
 
 def test_nothing_is_acknowledged_that_could_not_be_stored(
-    peer: Destination, archive: Archive, tmp_path: Path
+    peer: Destination, archive: Archive, settings: Settings, tmp_path: Path
 ) -> None:
     files = write_series(tmp_path / "series", 1)
-    folder = archive.objects.folder
+    folder = settings.archive_dir / "objects"
     folder.rename(tmp_path / "away")
     folder.touch()  # a file where the folder was: every write below it fails, even root's
     with pytest.raises(PeerFailed, match="0xA700"):

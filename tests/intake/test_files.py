@@ -22,6 +22,7 @@ from sightline.intake.dimse import Listener
 from sightline.intake.files import ImportReport, import_path
 from sightline.intake.unpacking import find_files, size_on_disk
 from sightline.peers.dimse import Destination, send
+from sightline.settings import Settings
 from sightline.values.identity import StudyUid
 from tests.counterparties import HOST
 from tests.instances import STUDY, part10_of, slice_of, uid, write_series
@@ -161,10 +162,13 @@ def test_nothing_there_is_an_error(archive: Archive, inbox: Path) -> None:
     assert not import_path(archive, inbox).is_clean
 
 
-def test_an_archive_that_cannot_be_written_stops_the_import(archive: Archive, inbox: Path) -> None:
+def test_an_archive_that_cannot_be_written_stops_the_import(
+    archive: Archive, settings: Settings, inbox: Path
+) -> None:
     write_series(inbox / "series", 2)
-    archive.objects.folder.rename(inbox / "away")
-    archive.objects.folder.touch()
+    folder = settings.archive_dir / "objects"
+    folder.rename(inbox / "away")
+    folder.touch()
     with pytest.raises(BadSettings, match="cannot be written"):
         import_path(archive, inbox / "series")
 

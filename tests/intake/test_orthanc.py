@@ -38,9 +38,8 @@ def test_there_and_back_again_changes_no_byte(
     assert holdings(archive) == []
 
     orthanc.clear()
-    report = send(
-        parse_destination(orthanc.destination), [each.path for each in kept], calling_ae="SIGHTLINE"
-    )
+    with archive.objects.local_copies(each.digest for each in kept) as copies:
+        report = send(parse_destination(orthanc.destination), copies, calling_ae="SIGHTLINE")
     assert report.instances == count
     returned = {uid: orthanc.file(found) for uid, found in orthanc.instances().items()}
     assert {each.uid: dataset_of(archive.objects.get(each.digest)) for each in kept} == {

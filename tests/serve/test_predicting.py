@@ -67,7 +67,8 @@ def predict(
             archive, engine, hub, series_uid=SeriesUid(SERIES), model_id=record.lineage_id
         )
         assert made is not None
-        return engine, files, [archive.objects.path(digest) for _, digest in made.objects]
+        objects = [archive.objects.blobs.path(digest) for _, digest in made.objects]
+        return engine, files, [path for path in objects if path is not None]
 
     return run
 

@@ -56,7 +56,7 @@ def test_a_large_array_has_several_shards(tmp_path: Path) -> None:
     for read, at in zip(pending, (0, 250), strict=True):
         np.testing.assert_array_equal(read.result(), voxels[at : at + 20, :, 250:270])
     files = [path for path in (tmp_path / "array").rglob("*") if path.is_file()]
-    assert len(files) == 1 + 4
+    assert len(files) == 1 + 4 + 1  # metadata, shards, seal
 
 
 def test_the_layout_is_zarr_v3_as_decided(tmp_path: Path) -> None:

@@ -24,18 +24,24 @@ class Archive:
         Raises:
             BadSettings: The folder or the catalog cannot be used.
         """
-        return cls.at(settings.archive_dir)
+        return cls.at(
+            settings.archive_dir,
+            catalog_url=settings.catalog_url,
+            objects_url=settings.objects_url,
+        )
 
     @classmethod
-    def at(cls, folder: Path) -> Self:
-        """Open the archive that lies in `folder`.
+    def at(cls, folder: Path, *, catalog_url: str = "", objects_url: str = "") -> Self:
+        """Open the archive that lies in `folder`, or where the URLs say.
 
         Raises:
-            BadSettings: The catalog cannot be used.
+            BadSettings: The catalog or the objects cannot be used.
+            MissingExtra: A URL asks for a client that is not installed.
         """
         make_folder(folder)
-        database = Database.open(sqlite_url(folder / "catalog.db"), "archive")
-        return cls(database, ObjectStore.open(folder / "objects"))
+        objects = ObjectStore.at(folder / "objects", objects_url, "archive")
+        url = catalog_url or sqlite_url(folder / "catalog.db")
+        return cls(Database.open(url, "archive"), objects)
 
     def close(self) -> None:
         """Close the catalog."""

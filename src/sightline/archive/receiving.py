@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sightline import clock, log
 from sightline.archive.archive import Archive
 from sightline.archive.patients import enter_patient
+from sightline.archive.pixels import Stored, enter_pixels, put_once
 from sightline.archive.rejections import NOTE_CLASS, apply_note, show_again
 from sightline.catalog.archive_tables import (
     HOLDING,
@@ -18,7 +19,7 @@ from sightline.catalog.archive_tables import (
     SERIES,
     STUDY,
 )
-from sightline.catalog.database import insert_new
+from sightline.catalog.database import Collision, insert_new
 from sightline.catalog.statements import Statement
 from sightline.errors import DamagedObject, UnknownName
 from sightline.formats.dicom_elements import dataset_offset
@@ -30,6 +31,7 @@ from sightline.values.identity import Digest, InstanceUid, LineageId, Patient, S
 from sightline.values.rejection import RejectionNote
 
 _log = log.get("archive")
+_MOST_COLLISIONS = 5
 
 # The look-up is one round trip for what nearly every instance of a study finds.
 _FIND = Statement(
@@ -86,14 +88,6 @@ _LOOK_UP = Statement(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Stored:
-    """Bytes that are durable in the object store."""
-
-    digest: Digest
-    size_bytes: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
     """An instance on its way into the catalog.
 
@@ -128,7 +122,7 @@ def prepare(archive: Archive, header: Header, content: bytes) -> Prepared:
         is_repeat = _is_here_already(connection, header, content, objects=archive.objects)
     stored = None
     if not is_repeat:
-        stored = Stored(digest=archive.objects.put(content), size_bytes=len(content))
+        stored = put_once(archive, header, content)
     note = read_rejection(content) if header.sop_class_uid == NOTE_CLASS else None
     return Prepared(header=header, content=content, stored=stored, note=note)
 
@@ -151,15 +145,30 @@ def enter_all(archive: Archive, group: Sequence[tuple[Prepared, Source]]) -> lis
     """
     if all(prepared.stored is None for prepared, _ in group):
         return [_repeat(prepared.header) for prepared, _ in group]
-    with archive.database.write() as connection:
-        arrivals = [
-            _enter(connection, archive.objects, prepared=prepared, source=source)
-            for prepared, source in group
-        ]
+    for _ in range(_MOST_COLLISIONS):
+        try:
+            arrivals = _enter_group(archive, group)
+            break
+        except Collision:
+            # What was true when the bytes were kept may be true no more.
+            group = [
+                (prepare(archive, prepared.header, prepared.content), source)
+                for prepared, source in group
+            ]
+    else:
+        arrivals = _enter_group(archive, group)
     for arrival in arrivals:
         if arrival.outcome == "conflict":
             _log.warning("instance_conflicts", study=arrival.study_uid, instance=arrival.uid)
     return arrivals
+
+
+def _enter_group(archive: Archive, group: Sequence[tuple[Prepared, Source]]) -> list[Arrival]:
+    with archive.database.write() as connection:
+        return [
+            _enter(connection, archive.objects, prepared=prepared, source=source)
+            for prepared, source in group
+        ]
 
 
 def _enter(
@@ -207,7 +216,11 @@ def insert_instance(
     source: Source,
     lineage_id: LineageId | None = None,
 ) -> Arrival:
-    """Enter one stored object into the catalog, within the caller's transaction."""
+    """Enter one stored object into the catalog, within the caller's transaction.
+
+    Raises:
+        Collision: Another writer came between (PostgreSQL); run the transaction again.
+    """
     study_uid, uid = StudyUid(header.study_uid), InstanceUid(header.instance_uid)
     patient = _patient_of(header, source)
     known = _look_up(connection, header, patient)
@@ -228,9 +241,14 @@ def insert_instance(
             _enter_series(connection, header)
         row = _instance_row(header, stored, source)
         row |= {"lineage_id": lineage_id, "rejected": known.rejected or ""}
-        _INSERT.run(connection, row)
+        try:
+            _INSERT.run(connection, row)
+        except sa.exc.IntegrityError as error:
+            raise Collision("the same instance came by another way meanwhile") from error
         if known.has_rejections:
             show_again(connection, study_uid)
+    if outcome != "duplicate":
+        enter_pixels(connection, stored)
     return Arrival(uid=uid, study_uid=study_uid, outcome=outcome)
 
 
@@ -331,7 +349,7 @@ def _enter_study(
 ) -> None:
     now = clock.timestamp()
     sent_patient = known.sent_patient or enter_patient(connection, patient)
-    insert_new(
+    is_new = insert_new(
         connection,
         STUDY,
         {
@@ -354,6 +372,8 @@ def _enter_study(
             "door_revision": 0,
         },
     )
+    if not is_new:
+        raise Collision("the same study came by another way meanwhile")
 
 
 def _enter_series(connection: sa.Connection, header: Header) -> None:

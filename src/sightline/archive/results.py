@@ -6,7 +6,8 @@ import sqlalchemy as sa
 
 from sightline import clock
 from sightline.archive.archive import Archive
-from sightline.archive.receiving import Stored, insert_instance
+from sightline.archive.pixels import Stored
+from sightline.archive.receiving import insert_instance
 from sightline.catalog.archive_tables import INSTANCE, OUTBOX, PREDICTION, SERIES
 from sightline.catalog.database import insert_new
 from sightline.formats.dicom_file import read_header

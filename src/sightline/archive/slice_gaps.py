@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
 from sightline.catalog.archive_tables import INSTANCE
+from sightline.errors import DamagedObject, UnknownName
 from sightline.formats.dicom_place import HEAD_BYTES, SlicePlace, read_place
 from sightline.values.identity import Digest, StudyUid
 
@@ -70,9 +71,8 @@ def judge(places: Sequence[SlicePlace]) -> Verdict:
 
 def _place(archive: Archive, digest: Digest) -> SlicePlace:
     try:
-        with archive.objects.path(digest).open("rb") as file:
-            return read_place(file.read(HEAD_BYTES))
-    except OSError:
+        return read_place(archive.objects.head(digest, HEAD_BYTES))
+    except (OSError, UnknownName, DamagedObject):
         return SlicePlace()  # a lost or unreadable file is found by whoever checks the store
 
 

@@ -1,6 +1,7 @@
 """Reading studies back, and what is recorded of each on its way."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -210,11 +211,12 @@ def lineage_of_instance(archive: Archive, instance_uid: InstanceUid) -> LineageI
 
 
 def _instance(archive: Archive, row: sa.Row[tuple[object, ...]]) -> IdentifiedInstance:
+    digest = Digest(row.digest)
     return IdentifiedInstance(
         uid=InstanceUid(row.uid),
         series_uid=SeriesUid(row.series_uid),
         sop_class_uid=row.sop_class_uid,
-        digest=Digest(row.digest),
-        path=archive.objects.path(Digest(row.digest)),
+        digest=digest,
+        read=functools.partial(archive.objects.get, digest),
         lineage_id=LineageId(row.lineage_id) if row.lineage_id else None,
     )

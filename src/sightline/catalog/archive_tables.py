@@ -7,6 +7,8 @@ import sqlalchemy as sa
 from sightline.values.names import name_key
 
 METADATA = sa.MetaData()
+LENGTH = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+"""Bytes: SQLite's integers have 64 bits, PostgreSQL's 32."""
 
 
 def _name_key(context: Any) -> str:  # noqa: ANN401 - SQLAlchemy gives it no public type
@@ -105,7 +107,7 @@ INSTANCE = sa.Table(
     sa.Column("columns", sa.Integer),
     sa.Column("frames", sa.Integer),
     sa.Column("digest", sa.String, nullable=False, index=True),
-    sa.Column("size_bytes", sa.Integer, nullable=False),
+    sa.Column("size_bytes", LENGTH, nullable=False),
     sa.Column("received_at", sa.Float, nullable=False),
     sa.Column("source", sa.String, nullable=False),
     sa.Column("association", sa.ForeignKey("association.id"), index=True),
@@ -123,6 +125,25 @@ REJECTION = sa.Table(
     sa.Column("code", sa.String, nullable=False),
     sa.Column("note_uid", sa.String, nullable=False),
     sa.Column("rejected_at", sa.Float, nullable=False),
+)
+
+# The objects that are kept whole and whose pixels others may borrow.
+PIXELS = sa.Table(
+    "pixels",
+    METADATA,
+    sa.Column("digest", sa.String, primary_key=True),
+    # Tells pixels that may be the same; bytes are compared before anything is borrowed.
+    sa.Column("key", sa.String, nullable=False, index=True),
+    sa.Column("start", LENGTH, nullable=False),
+    sa.Column("length", LENGTH, nullable=False),
+)
+
+# The objects that are kept split, and whose pixels they borrow.
+LOAN = sa.Table(
+    "loan",
+    METADATA,
+    sa.Column("digest", sa.String, primary_key=True),
+    sa.Column("holder", sa.ForeignKey("pixels.digest"), nullable=False, index=True),
 )
 
 HOLDING = sa.Table(

@@ -1,23 +1,30 @@
 """One SQL database: SQLite in WAL mode beside the files, or PostgreSQL."""
 
 import dataclasses
+import functools
+import importlib
 import importlib.resources
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
 import sqlalchemy as sa
 
+from sightline import extras
 from sightline.errors import BadSettings
 
 Schema: TypeAlias = Literal["archive", "hub"]
-HEADS: dict[Schema, str] = {"archive": "0004", "hub": "0004"}
+HEADS: dict[Schema, str] = {"archive": "0005", "hub": "0004"}
 """The newest migration of each schema; a test holds them against the files."""
 
 _BUSY_TIMEOUT_MS = 30_000
+_MOST_CONNECTIONS = 40
+_LONGEST_WAIT_S = 30
+# PostgreSQL's serialization_failure and deadlock_detected.
+_COLLISIONS = frozenset({"40001", "40P01"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,21 +41,24 @@ class Database:
 
         Args:
             url: such as `sqlite:///path/catalog.db` or `postgresql://host/name`.
-            schema: which set of tables lives there.
+            schema: which set of tables lives there; in PostgreSQL, the schema of that name.
 
         Raises:
             BadSettings: The database cannot be opened, or a newer Sightline wrote it.
+            MissingExtra: The driver of PostgreSQL is not installed.
         """
-        engine = sa.create_engine(url)
-        if engine.dialect.name == "sqlite":
-            _speak_sqlite(engine)
-        try:
-            _upgrade(engine, schema)
-        except sa.exc.OperationalError as error:
-            raise BadSettings(
-                f"the {schema} catalog cannot be opened: {error.orig}",
-                hint="Check that the data directory exists, is writable and has space left.",
-            ) from error
+        engine = _engine(url, schema)
+        with ExitStack() as on_failure:
+            on_failure.callback(engine.dispose)
+            try:
+                _upgrade(engine, schema)
+            except sa.exc.OperationalError as error:
+                raise BadSettings(
+                    f"the {schema} catalog cannot be opened: {error.orig}",
+                    hint="Check that the data directory exists, is writable and has space left; "
+                    "or that catalog_url names a database that runs.",
+                ) from error
+            on_failure.pop_all()
         return cls(engine)
 
     @contextmanager
@@ -66,10 +76,13 @@ class Database:
         """Give a connection whose changes are durable when the block ends, or none are.
 
         Raises:
+            Collision: Another writer came between (PostgreSQL); the block may be run again.
             OSError: The disk is full or fails, or another process writes for too long.
         """
         engine = self.engine.execution_options(writes=True)
-        with _disk_errors(), self._turn, engine.begin() as connection:
+        # PostgreSQL has many writers; only SQLite's queue.
+        turn = self._turn if engine.dialect.name == "sqlite" else nullcontext()
+        with _disk_errors(), turn, engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
@@ -84,12 +97,22 @@ def sqlite_url(path: Path) -> str:
 
 def insert_new(connection: sa.Connection, table: sa.Table, row: dict[str, Any]) -> bool:
     """Insert `row` unless its key is there; tell whether it was inserted."""
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql as dialect  # noqa: PLC0415 - one of two
-    else:
-        from sqlalchemy.dialects import sqlite as dialect  # type: ignore[no-redef]  # noqa: PLC0415 - one of two
-    done = connection.execute(dialect.insert(table).values(**row).on_conflict_do_nothing())
-    return bool(done.rowcount)
+    statement = _insert_or_leave(connection.dialect.name, table)
+    # Unasked, SQLAlchemy answers -1 for an INSERT on PostgreSQL, whatever it did.
+    done = connection.execute(statement, row, execution_options={"preserve_rowcount": True})
+    return bool(done.rowcount == 1)
+
+
+@functools.cache
+def _insert_or_leave(dialect_name: str, table: sa.Table) -> sa.Insert:
+    # Once a table: putting a statement together costs more than running it.
+    dialect = importlib.import_module(f"sqlalchemy.dialects.{dialect_name}")
+    statement: sa.Insert = dialect.insert(table).on_conflict_do_nothing()
+    return statement
+
+
+class Collision(OSError):
+    """Two writers of PostgreSQL waited for each other, and this one gave way."""
 
 
 @contextmanager
@@ -97,7 +120,39 @@ def _disk_errors() -> Iterator[None]:
     try:
         yield
     except sa.exc.OperationalError as error:
+        if getattr(error.orig, "sqlstate", "") in _COLLISIONS:
+            raise Collision(f"another writer came between: {type(error.orig).__name__}") from error
         raise OSError(f"the catalog cannot be used: {error.orig}") from error
+
+
+def _engine(url: str, schema: Schema) -> sa.Engine:
+    if not url.startswith("postgresql"):
+        engine = sa.create_engine(url)
+        _speak_sqlite(engine)
+        return engine
+    extras.load("psycopg", extra="postgres")
+    engine = sa.create_engine(
+        url,
+        pool_size=_MOST_CONNECTIONS // 2,
+        max_overflow=_MOST_CONNECTIONS // 2,
+        pool_timeout=_LONGEST_WAIT_S,
+        pool_pre_ping=True,  # the server may have been restarted meanwhile
+        connect_args={
+            "connect_timeout": _LONGEST_WAIT_S,
+            # A commit is an acknowledgement, whatever the server's default is.
+            "options": f"-c search_path={schema} -c synchronous_commit=on",
+        },
+    )
+    _speak_postgresql(engine)
+    return engine
+
+
+def _speak_postgresql(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        if not connection.get_execution_options().get("writes", False):
+            # As in SQLite, a reader sees one state.
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
 
 def _speak_sqlite(engine: sa.Engine) -> None:
@@ -140,6 +195,10 @@ def _upgrade(engine: sa.Engine, schema: Schema) -> None:
     config = Config()
     config.set_main_option("script_location", str(scripts))
     with engine.execution_options(writes=True).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # Two processes that start together upgrade one after the other.
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7446835)"))
+            connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

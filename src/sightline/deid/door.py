@@ -16,7 +16,7 @@ from sightline.deid.quarantine import REASONS, reason_to_hold, storage_class_of
 from sightline.deid.vault import Vault
 from sightline.deid.vocabulary import Words, words_of
 from sightline.deid.walk import PLACEHOLDER, Walk
-from sightline.errors import SightlineError
+from sightline.errors import DamagedObject, SightlineError, UnknownName
 from sightline.formats.dicom_file import part10
 from sightline.formats.dicom_text import charset_of, decode
 from sightline.values.arrival import Holding
@@ -122,7 +122,10 @@ class _Door:
         """Return what leaves of an instance, or the reason why nothing does."""
         if not self._study.patient.patient_id.strip():
             return "no_patient_id"
-        content = instance.path.read_bytes()
+        try:
+            content = instance.read()
+        except (DamagedObject, UnknownName):
+            return "damaged"
         if _digest(content) != instance.digest:
             return "damaged"
         try:

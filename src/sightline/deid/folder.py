@@ -125,7 +125,7 @@ def _instance(path: Path, content: bytes, header: Header) -> IdentifiedInstance:
         series_uid=SeriesUid(header.series_uid),
         sop_class_uid=header.sop_class_uid,
         digest=Digest(hashlib.sha256(content).hexdigest()),
-        path=path,
+        read=path.read_bytes,
     )
 
 

@@ -6,7 +6,13 @@ import struct
 from collections.abc import Mapping
 
 from sightline.errors import NotDicom
-from sightline.formats.dicom_elements import Element, Elements, open_elements
+from sightline.formats.dicom_elements import (
+    DEFLATED,
+    PIXEL_DATA,
+    Element,
+    Elements,
+    open_elements,
+)
 from sightline.formats.dicom_text import charset_of, decode
 from sightline.values.identity import Patient
 
@@ -64,6 +70,8 @@ class Header:
         study_time: `HHMMSS.ffffff`, or a shorter beginning of it.
         rows: None where the instance is no image.
         frames: 1 for an image that says nothing; None where the instance is no image.
+        pixels: offset and length of the pixel data's value in the file, fragments and delimiters
+            included; None where there is none, or where the dataset is deflated.
     """
 
     patient: Patient
@@ -91,6 +99,7 @@ class Header:
     manufacturer_model: str
     institution: str
     station: str
+    pixels: tuple[int, int] | None = None
 
 
 def read_header(content: bytes) -> Header:
@@ -100,7 +109,13 @@ def read_header(content: bytes) -> Header:
         NotDicom: No Part 10 file, a broken one, or one whose UIDs are missing or malformed.
     """
     elements = open_elements(content)
-    values = {element.tag: elements.value(element) for element in elements if _is_wanted(element)}
+    values: dict[int, bytes] = {}
+    pixels = None
+    for element in elements:
+        if _is_wanted(element):
+            values[element.tag] = elements.value(element)
+        elif element.tag in PIXEL_DATA and elements.transfer_syntax_uid != DEFLATED:
+            pixels = (element.start, element.length)
     charset = charset_of(values.get(_CHARACTER_SET, b""))
     text = {name: decode(values.get(tag, b""), charset) for name, tag in _TAGS.items()}
     rows = _unsigned_short(values.get(_ROWS, b""), elements)
@@ -130,6 +145,7 @@ def read_header(content: bytes) -> Header:
         manufacturer_model=text["manufacturer_model"],
         institution=text["institution"],
         station=text["station"],
+        pixels=pixels,
     )
 
 

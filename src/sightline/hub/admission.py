@@ -65,7 +65,8 @@ def admit(hub: Hub, study: DeidentifiedStudy) -> Relinked | None:
         relinked = relink(connection, study)
         _enter_instances(connection, study, kept)
     for series_uid, members in _image_series(kept).items():
-        make_volumes(hub, series_uid, [hub.objects.path(each.digest) for each in members])
+        with hub.objects.local_copies([each.digest for each in members]) as files:
+            make_volumes(hub, series_uid, files)
     for each in kept:
         if each.instance.lineage_id:
             _admit_result(hub, each)

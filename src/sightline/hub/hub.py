@@ -29,18 +29,22 @@ class Hub:
         Raises:
             BadSettings: The folder or the catalog cannot be used.
         """
-        return cls.at(settings.hub_dir)
+        return cls.at(
+            settings.hub_dir, catalog_url=settings.catalog_url, objects_url=settings.objects_url
+        )
 
     @classmethod
-    def at(cls, folder: Path) -> Self:
-        """Open the hub that lies in `folder`.
+    def at(cls, folder: Path, *, catalog_url: str = "", objects_url: str = "") -> Self:
+        """Open the hub that lies in `folder`, or where the URLs say; its arrays stay there.
 
         Raises:
-            BadSettings: The catalog cannot be used.
+            BadSettings: The catalog or the objects cannot be used.
+            MissingExtra: A URL asks for a client that is not installed.
         """
         make_folder(folder / "arrays")
-        database = Database.open(sqlite_url(folder / "catalog.db"), "hub")
-        return cls(database, ObjectStore.open(folder / "objects"), folder / "arrays")
+        objects = ObjectStore.at(folder / "objects", objects_url, "hub")
+        url = catalog_url or sqlite_url(folder / "catalog.db")
+        return cls(Database.open(url, "hub"), objects, folder / "arrays")
 
     def array_path(self, digest: str) -> Path:
         """Return where the array with that digest lies or would lie."""

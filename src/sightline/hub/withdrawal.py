@@ -71,9 +71,10 @@ def _make_volume_of_rest(hub: Hub, series_uid: HubSeriesUid, reason: str) -> Non
                 INSTANCE.c.sop_class_uid != SEGMENTATION_STORAGE,
             )
         ).scalars()
-        paths = [hub.objects.path(Digest(digest)) for digest in left]
-    if paths:
-        make_volumes(hub, series_uid, paths)
+        digests = [Digest(digest) for digest in left]
+    if digests:
+        with hub.objects.local_copies(digests) as files:
+            make_volumes(hub, series_uid, files)
     else:
         why = f"all of it was withdrawn: {reason}"
         mark_series(hub, series_uid, volumes=[], not_volume=why)

@@ -73,11 +73,11 @@ def annotate(archive: Archive, mask: MaskFile) -> Arrival:
     identity = _identity(mask, content)
     if any(each.uid == identity.instance_uid for each in whole.instances):
         return Arrival(uid=identity.instance_uid, study_uid=whole.uid, outcome="duplicate")
-    images = [each.path for each in whole.instances if each.series_uid == mask.series_uid]
+    images = [each.digest for each in whole.instances if each.series_uid == mask.series_uid]
     segmentation = read_mask(content, classes=mask.classes, author=mask.author)
-    arrival = keep_file(
-        archive, write_seg(segmentation, images, identity=identity, is_manual=True), _SOURCE
-    )
+    with archive.objects.local_copies(images) as files:
+        seg = write_seg(segmentation, files, identity=identity, is_manual=True)
+    arrival = keep_file(archive, seg, _SOURCE)
     _log.debug("annotated", series=mask.series_uid, instance=arrival.uid, outcome=arrival.outcome)
     return arrival
 

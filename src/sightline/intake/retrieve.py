@@ -145,14 +145,17 @@ class _Moving:
     ) -> Generator[_Step, None, None]:
         """Send all; where the peer goes away the rest has failed."""
         left = {each.uid for each in found}
-        paths = [self.archive.objects.path(each.digest) for each in found]
+        digests = [each.digest for each in found]
         try:
-            sending = send_for(originator, destination, paths, calling_ae=self.settings.ae_title)
-            with contextlib.closing(sending) as steps:
-                for uid, problem in steps:
-                    left.discard(uid)
-                    yield uid, problem
-        except (PeerFailed, NotDicom) as error:
+            with self.archive.objects.local_copies(digests) as paths:
+                sending = send_for(
+                    originator, destination, paths, calling_ae=self.settings.ae_title
+                )
+                with contextlib.closing(sending) as steps:
+                    for uid, problem in steps:
+                        left.discard(uid)
+                        yield uid, problem
+        except (PeerFailed, NotDicom, DamagedObject, UnknownName) as error:
             _log.warning("move_failed", problem=error.problem)
             yield from ((uid, error.problem) for uid in sorted(left))
         except OSError as error:

@@ -31,7 +31,8 @@ def deliver_due(
     for delivery in due_deliveries(archive):
         try:
             destination = parse_destination(delivery.destination, tls=tls)
-            send(destination, [archive.objects.path(delivery.digest)], calling_ae=calling_ae)
+            with archive.objects.local_copies([delivery.digest]) as files:
+                send(destination, files, calling_ae=calling_ae)
         except PeerFailed as error:
             attempts = delivery.attempts + 1
             wait_s = min(_FIRST_WAIT_S * 2**delivery.attempts, _LONGEST_WAIT_S)

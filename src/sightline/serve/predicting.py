@@ -78,9 +78,9 @@ class Engine:
         models = _learning("sightline.predict.model")
         _learning("sightline.predict.engine").set_threads(self._threads)
         manifest = models.ModelManifest.from_json(record.manifest)
-        weights: Path = self._hub.objects.path(record.weights_digest)
+        with self._hub.objects.local_copies([record.weights_digest]) as (weights,):
+            loaded: object = models.Model.load(weights, manifest)
         _log.info("model_loaded", model=record.label)
-        loaded: object = models.Model.load(weights, manifest)
         return loaded
 
 
@@ -110,8 +110,20 @@ def predict_series(
     )
     if prediction.state == "published":
         return None
+    with archive.objects.local_copies(sources) as files:
+        return _predict(archive, engine, record, prediction=prediction, files=files)
+
+
+def _predict(
+    archive: Archive,
+    engine: Engine,
+    record: ModelRecord,
+    *,
+    prediction: Prediction,
+    files: list[Path],
+) -> Predicted:
     recipe = recipe_of(record)
-    volume, grid = _choose(recipe, read_volumes(sources))
+    volume, grid = _choose(recipe, read_volumes(files))
     began = clock.monotonic()
     drawn = engine.predict(record, volume)
     finding = _finding(recipe, drawn, prediction)
@@ -126,7 +138,7 @@ def predict_series(
         prediction=prediction,
         finding=finding,
         picture_digest=archive.objects.put(png(picture)),
-        objects=_Writer(archive, record, prediction, sources, grid).write(drawn, finding, picture),
+        objects=_Writer(archive, record, prediction, files, grid).write(drawn, finding, picture),
     )
 
 
@@ -184,12 +196,12 @@ class _Writer:
         return result_id(self.prediction.lineage_id, kind), self.archive.objects.put(content)
 
 
-def _sources(archive: Archive, series_uid: SeriesUid) -> tuple[list[Path], str, StudyUid]:
+def _sources(archive: Archive, series_uid: SeriesUid) -> tuple[list[Digest], str, StudyUid]:
     whole = study(archive, study_of_series(archive, series_uid))
     instances = [each for each in whole.instances if each.series_uid == series_uid]
     names = "".join(sorted(each.digest for each in instances))
     digest = hashlib.sha256(names.encode()).hexdigest()
-    return [each.path for each in instances], digest, whole.uid
+    return [each.digest for each in instances], digest, whole.uid
 
 
 def _choose(recipe: Recipe, series: SeriesVolumes) -> tuple[Volume, SeriesGrid]:

@@ -1,5 +1,7 @@
 """Chunked arrays: Zarr v3, sharded, inner chunks of 32^3, Blosc lz4hc; any Zarr tool reads them.
 
+Every chunk has a checksum, and the files of an array have a seal: no flipped bit goes unseen.
+
 Why this layout: docs/decisions/0001-array-format.md.
 """
 
@@ -17,6 +19,7 @@ import tensorstore as ts
 
 from sightline.errors import DamagedObject
 from sightline.store.durable import sync_folder, sync_tree
+from sightline.store.seals import check_seal, seal
 from sightline.values.arrays import Voxels
 
 INNER_CHUNK = 32
@@ -41,8 +44,18 @@ class PendingRead:
     rescale: npt.NDArray[np.float64] | None = None
 
     def result(self) -> Voxels:
-        """Return the voxels of the box, C-contiguous: stored values, or float32 in their unit."""
-        voxels: Voxels = self.future.result()
+        """Return the voxels of the box, C-contiguous: stored values, or float32 in their unit.
+
+        Raises:
+            DamagedObject: A chunk does not match its checksum.
+        """
+        try:
+            voxels: Voxels = self.future.result()
+        except (OSError, ValueError) as error:
+            raise DamagedObject(
+                "a chunk of an array does not match its checksum",
+                hint="`sightline verify` names the series; `--repair-from BACKUP` mends it.",
+            ) from error
         if self.rescale is None:
             return voxels
         slopes, intercepts = self.rescale[:, :, None, None].transpose(1, 0, 2, 3)
@@ -73,8 +86,9 @@ class StoredArray:
         """Open an array written by `write_array`.
 
         Raises:
-            DamagedObject: There is no readable array at `path`.
+            DamagedObject: There is no readable array at `path`, or it was changed.
         """
+        check_seal(path)
         try:
             metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
             handle = ts.open(
@@ -130,6 +144,7 @@ def write_array(path: Path, voxels: Voxels, attributes: dict[str, Any]) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     handle = ts.open(_layout(unfinished, voxels, attributes), create=True).result()
     handle.write(voxels).result()
+    seal(unfinished)
     sync_tree(unfinished)
     if path.exists():
         shutil.rmtree(path)
@@ -162,6 +177,7 @@ def _layout(path: Path, voxels: Voxels, attributes: dict[str, Any]) -> dict[str,
             if voxels.dtype.itemsize > 1
             else {"name": "bytes"},
             {"name": "blosc", "configuration": blosc},
+            {"name": "crc32c"},
         ],
         "index_codecs": [
             {"name": "bytes", "configuration": {"endian": "little"}},

@@ -143,18 +143,19 @@ def train(
     recipe, chosen = session.recipe, session.collection
     earlier = session.start_from
     plan = plan_for(hub, recipe, chosen, earlier=earlier)
-    fitted = fit(
-        recipe,
-        plan,
-        Splits(
-            training=examples(open_members(hub, chosen, "train"), recipe, chosen),
-            validation=examples(open_members(hub, chosen, "validation"), recipe, chosen),
-        ),
-        workdir=session.workdir,
-        start_from=hub.objects.path(earlier.weights_digest) if earlier else None,
-        threads=threads,
-        on_progress=on_progress,
-    )
+    with hub.objects.local_copies([earlier.weights_digest] if earlier else []) as weights:
+        fitted = fit(
+            recipe,
+            plan,
+            Splits(
+                training=examples(open_members(hub, chosen, "train"), recipe, chosen),
+                validation=examples(open_members(hub, chosen, "validation"), recipe, chosen),
+            ),
+            workdir=session.workdir,
+            start_from=weights[0] if weights else None,
+            threads=threads,
+            on_progress=on_progress,
+        )
     finish_run(hub, session.run_id, fitted.record)
     made = add_model(
         hub,
@@ -194,7 +195,8 @@ def evaluate_on_test(
     manifest = ModelManifest.from_json(record.manifest)
     recipe = Recipe.from_yaml(manifest.recipe)
     set_threads(threads)
-    loaded = Model.load(hub.objects.path(record.weights_digest), manifest)
+    with hub.objects.local_copies([record.weights_digest]) as (weights,):
+        loaded = Model.load(weights, manifest)
     tested = examples(_needed(open_test_members(hub, chosen), chosen), recipe, chosen)
     scored = evaluate(loaded, tested, on_done=lambda done: on_progress(done, len(tested)))
     add_evaluation(hub, record.lineage_id, chosen, split="test", content=scored.to_json())

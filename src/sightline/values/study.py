@@ -1,7 +1,7 @@
 """A study on either side of the door. The hub accepts only the second type."""
 
 import dataclasses
-from pathlib import Path
+from collections.abc import Callable
 
 from sightline.values.identity import (
     Digest,
@@ -22,7 +22,7 @@ class IdentifiedInstance:
     """One stored instance of the archive.
 
     Attributes:
-        path: the file, Part 10, exactly as kept.
+        read: returns the Part 10 file exactly as kept, checked against its digest.
         lineage_id: set for a result of ours: the lineage id of that result.
     """
 
@@ -30,7 +30,7 @@ class IdentifiedInstance:
     series_uid: SeriesUid
     sop_class_uid: str
     digest: Digest
-    path: Path
+    read: Callable[[], bytes] = dataclasses.field(repr=False, compare=False)
     lineage_id: LineageId | None = None
 
 

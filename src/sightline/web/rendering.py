@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 
 from sightline import log
 from sightline.archive.locating import LocatedInstance
@@ -62,9 +63,16 @@ class Renderer:
 
         Raises:
             NotDicom: The frame cannot be decoded within the limits of memory and time.
+            DamagedObject: The stored bytes no longer match their digest.
         """
+        with self._objects.local_copies([instance.digest]) as (path,):
+            return self._render(path, instance, number, wanted=wanted)
+
+    def _render(
+        self, path: Path, instance: LocatedInstance, number: int, *, wanted: Picture
+    ) -> bytes:
         order = {
-            "path": str(self._objects.path(instance.digest)),
+            "path": str(path),
             "frame": number - 1,
             "format": wanted.media_type.removeprefix("image/"),
             "window": wanted.window,
