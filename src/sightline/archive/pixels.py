@@ -10,7 +10,14 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
-from sightline.catalog.archive_tables import HOLDING, INSTANCE, LOAN, PIXELS, PREDICTION
+from sightline.catalog.archive_tables import (
+    CLINICAL_MESSAGE,
+    HOLDING,
+    INSTANCE,
+    LOAN,
+    PIXELS,
+    PREDICTION,
+)
 from sightline.catalog.database import Collision, insert_new
 from sightline.catalog.statements import Statement
 from sightline.errors import DamagedObject, UnknownName
@@ -21,7 +28,12 @@ from sightline.values.identity import Digest
 SMALLEST_BYTES = 64 * 1024
 """Below, a split would save less than it costs."""
 
-REFERENCES = (INSTANCE.c.digest, HOLDING.c.digest, PREDICTION.c.picture_digest)
+REFERENCES = (
+    INSTANCE.c.digest,
+    HOLDING.c.digest,
+    PREDICTION.c.picture_digest,
+    CLINICAL_MESSAGE.c.digest,
+)
 """Every column that names an object; what none of them names may be removed."""
 
 _SAMPLES, _SAMPLE_BYTES = 64, 64

@@ -8,8 +8,22 @@ from sightline.deid.door import Passage, pass_door
 from sightline.deid.folder import FolderPassage, deidentify_folder
 from sightline.deid.vault import Vault
 from sightline.settings import Settings
+from sightline.store.durable import make_folder, write_durably
 from sightline.values.identity import HubInstanceUid, InstanceUid
 from sightline.values.study import IdentifiedStudy
+
+
+def copy_vault(source: Path, target: Path) -> None:
+    """Copy the folder of the key, readable by its owner alone.
+
+    Raises:
+        OSError: A file cannot be read or made durable.
+    """
+    make_folder(target)
+    target.chmod(0o700)
+    for path in sorted(source.iterdir()) if source.exists() else []:
+        if path.is_file():
+            write_durably(target / path.name, path.read_bytes(), mode=0o600)
 
 
 class HubDoor:
@@ -38,6 +52,10 @@ class HubDoor:
     def names_of(self, uids: Iterable[InstanceUid]) -> dict[InstanceUid, HubInstanceUid]:
         """Tell what instances are called in the hub, for taking them back there."""
         return {uid: HubInstanceUid(self._vault.uid(uid)) for uid in uids}
+
+    def hub_uid(self, uid: str) -> str:
+        """Return the UID that stands for `uid` in the hub."""
+        return self._vault.uid(uid)
 
     def pass_folder(
         self, path: Path, out: Path, *, tell: Callable[[int, int], None]
