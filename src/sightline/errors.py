@@ -7,6 +7,7 @@ SightlineError
 ├── NameTaken              two things claim one name
 ├── BadFile                bytes are not what they claim to be
 │   ├── NotDicom           not a DICOM file, or a broken one
+│   ├── BeyondLimits       handling them died, or wanted too much memory or time
 │   ├── UnsoundSeries      a series that is no volume: says why
 │   └── BadMessage         an HL7 message, FHIR bundle or table that cannot be read
 ├── BadRecipe              a recipe does not validate
@@ -68,6 +69,10 @@ class BadFile(SightlineError):
 
 class NotDicom(BadFile):
     """Not a DICOM file, or a broken one."""
+
+
+class BeyondLimits(BadFile):
+    """Handling the bytes died, or wanted more memory or time than it may have."""
 
 
 class UnsoundSeries(BadFile):

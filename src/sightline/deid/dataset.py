@@ -12,7 +12,15 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from sightline.errors import NotDicom
-from sightline.formats.dicom_elements import DEFLATED, Encoding, dataset_offset, open_elements
+from sightline.formats.dicom_elements import (
+    DEFLATED,
+    MAX_ELEMENTS,
+    MAX_TOP_LEVEL,
+    Encoding,
+    dataset_offset,
+    largest_inflated,
+    open_elements,
+)
 
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
@@ -24,7 +32,6 @@ _LONG_VRS = frozenset(
 _ZERO_PADDED = frozenset({"UI", "OB", "UN"})
 _MAX_SHORT = 0xFFFE
 _MAX_DEPTH = 32
-_MAX_INFLATED_BYTES = 512 * 1024 * 1024
 
 
 class Element(NamedTuple):
@@ -103,7 +110,7 @@ def sequence(*items: Dataset) -> Element:
 def _inflate(deflated: bytes) -> bytes:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        content = inflater.decompress(deflated, _MAX_INFLATED_BYTES)
+        content = inflater.decompress(deflated, largest_inflated(len(deflated)))
     except zlib.error as error:
         raise _broken("the deflated part is damaged") from error
     if not inflater.eof:
@@ -119,6 +126,7 @@ class _Reader:
         self._view = memoryview(content)
         self._encoding = encoding
         self._sequences = sequences
+        self._left = MAX_ELEMENTS
         self._sequence_vrs = {"SQ", "UN", ""} if encoding.is_little else {"SQ"}
         self._tag = struct.Struct(encoding.order + "HH")
         self._short = struct.Struct(encoding.order + "H")
@@ -139,6 +147,8 @@ class _Reader:
                 raise
             if has_pixels and tag <= last:
                 return elements, offset
+            if len(elements) >= MAX_TOP_LEVEL:
+                raise _broken(f"more than {MAX_TOP_LEVEL} elements")
             self._keep(elements, tag, element)
             has_pixels = has_pixels or tag in PIXEL_TAGS
             last, offset = tag, following
@@ -171,6 +181,9 @@ class _Reader:
         return tag, Element(vr, self._content[start:following]), following
 
     def _header(self, offset: int, *, is_implicit: bool) -> tuple[int, str, int, int]:
+        self._left -= 1
+        if self._left < 0:
+            raise _broken(f"more than {MAX_ELEMENTS} elements")
         content = self._content
         group, number = self._tag.unpack_from(content, offset)
         letters = content[offset + 4 : offset + 6]

@@ -12,7 +12,13 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
 from sightline.errors import NotDicom
-from sightline.formats.dicom_elements import Elements, Encoding, open_elements
+from sightline.formats.dicom_elements import (
+    DEFLATED,
+    Elements,
+    Encoding,
+    largest_inflated,
+    open_elements,
+)
 
 # What pydicom and its decoders raised on mutated files; RecursionError is a RuntimeError.
 _FOREIGN = (
@@ -54,10 +60,17 @@ def open_dataset(content: bytes, *, with_pixels: bool) -> pydicom.FileDataset:
     """Parse a Part 10 file whose structure was walked first, so that no bomb reaches the parser.
 
     Raises:
-        NotDicom: The file is broken.
+        NotDicom: The file is broken, or inflates to far more than it is.
     """
-    for _ in open_elements(content):
+    elements = open_elements(content)
+    for _ in elements:
         pass
+    is_deflated = elements.transfer_syntax_uid == DEFLATED
+    if is_deflated and elements.size_bytes > largest_inflated(len(content)):
+        raise NotDicom(
+            f"{len(content)} bytes inflate to {elements.size_bytes}",
+            hint="Send it with another transfer syntax.",
+        )
     with broken_values_are_not_dicom("parse the file"):
         return pydicom.dcmread(io.BytesIO(content), stop_before_pixels=not with_pixels)
 

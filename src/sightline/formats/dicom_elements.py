@@ -30,8 +30,18 @@ _NO_VR = b""
 
 # Real objects nest about ten deep (structured reports); Python's own limit is near 1,000.
 _MAX_DEPTH = 64
+# Thousands of frames with dozens of attributes each make some 300,000, all of them in sequences.
+MAX_ELEMENTS = 500_000
+"""Elements, items and fragments of one instance."""
+
+MAX_TOP_LEVEL = 20_000
+"""Elements of its top level; the dictionary of the standard has 5,000."""
+
 _MAX_INFLATED_BYTES = 256 * 1024 * 1024
 _HEAD_BYTES = 4 * 1024 * 1024
+# What may be inflated whole. Acquired pixels deflate to a half or a third, masks to a hundredth.
+_FREE_INFLATED_BYTES = 16 * 1024 * 1024
+_MAX_INFLATED_RATIO = 20
 
 
 class Element(NamedTuple):
@@ -127,6 +137,11 @@ def dataset_offset(content: bytes) -> int:
     return _read_meta(content)[0]
 
 
+def largest_inflated(deflated_bytes: int) -> int:
+    """Return how many bytes a deflated dataset of so many may become where all of it is wanted."""
+    return max(_FREE_INFLATED_BYTES, _MAX_INFLATED_RATIO * deflated_bytes)
+
+
 def _read_meta(content: bytes) -> tuple[int, str]:
     if content[_PREAMBLE_BYTES - 4 : _PREAMBLE_BYTES] != b"DICM":
         raise NotDicom(
@@ -186,13 +201,18 @@ class _Walk:
         self._content = content
         self._size_bytes = size_bytes
         self._is_implicit = encoding.is_implicit
+        self._left = MAX_ELEMENTS
         self._tag = struct.Struct(encoding.order + "HH")
         self._short = struct.Struct(encoding.order + "H")
         self._long = struct.Struct(encoding.order + "L")
 
     def top_level(self, offset: int) -> Iterator[Element]:
+        count = 0
         while offset < len(self._content) and not self._is_padding(offset):
             element, offset = self.element(offset)
+            count += 1
+            if count > MAX_TOP_LEVEL:
+                raise _broken(f"more than {MAX_TOP_LEVEL} elements")
             yield element
 
     def element(self, offset: int) -> tuple[Element, int]:
@@ -209,6 +229,9 @@ class _Walk:
 
     def _header(self, offset: int, *, is_implicit: bool) -> tuple[int, bytes, int, int]:
         content = self._content
+        self._left -= 1
+        if self._left < 0:
+            raise _broken(f"more than {MAX_ELEMENTS} elements")
         if offset + 8 > len(content):
             raise _broken(f"an element at byte {offset} is cut short")
         group, number = self._tag.unpack_from(content, offset)
@@ -295,6 +318,9 @@ class _Walk:
     def _delimiter(self, offset: int) -> tuple[int, int]:
         if offset + 8 > len(self._content):
             raise _broken(f"a sequence is cut short at byte {offset}")
+        self._left -= 1
+        if self._left < 0:
+            raise _broken(f"more than {MAX_ELEMENTS} items and fragments")
         group, number = self._tag.unpack_from(self._content, offset)
         return group << 16 | number, self._long.unpack_from(self._content, offset + 4)[0]
 

@@ -57,6 +57,8 @@ _TAGS = {
     "columns": _COLUMNS,
 }
 _WANTED = frozenset(_TAGS.values())
+# An LO has 64 characters; implicit VR lets a name claim gigabytes.
+_LARGEST_VALUE_BYTES = 16 * 1024
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,7 +186,7 @@ def _meta_element(number: int, vr: bytes, value: bytes) -> bytes:
 
 
 def _is_wanted(element: Element) -> bool:
-    return element.tag in _WANTED
+    return element.tag in _WANTED and element.length <= _LARGEST_VALUE_BYTES
 
 
 def _patient(text: Mapping[str, str]) -> Patient:

@@ -21,6 +21,7 @@ from sightline.catalog.hub_tables import (
     STUDY,
     VOLUME,
 )
+from sightline.engines.limited import Limits
 from sightline.errors import BadFile
 from sightline.formats.dicom_file import Header, read_header
 from sightline.formats.dicom_image import read_volumes
@@ -157,7 +158,7 @@ def _image_series(kept: Sequence[_Kept]) -> dict[HubSeriesUid, list[_Kept]]:
 def make_volumes(hub: Hub, series_uid: HubSeriesUid, files: list[Path]) -> None:
     """Make the volumes of a series from its files, or note why there is none."""
     try:
-        series = read_volumes(files)
+        series = Limits.for_files(files).call(read_volumes, files)
     except BadFile as error:
         mark_series(hub, series_uid, volumes=[], not_volume=error.problem)
         _log.info("series_is_no_volume", series=series_uid, why=error.problem)
@@ -216,7 +217,11 @@ def mark_series(
 
 def _admit_annotation(hub: Hub, kept: _Kept) -> None:
     source = kept.instance.source_series_uid
-    segmentation = _drawn(kept, _grids_of_series(hub, source))
+    try:
+        segmentation = _drawn(kept, _grids_of_series(hub, source))
+    except BadFile as error:
+        _log.warning("annotation_unreadable", instance=kept.instance.uid, why=error.problem)
+        return
     if source is None or segmentation is None:
         _log.warning("annotation_without_volume", instance=kept.instance.uid)
         return
@@ -265,10 +270,12 @@ def _grids_of_series(hub: Hub, series_uid: HubSeriesUid | None) -> list[Geometry
 
 def _drawn(kept: _Kept, grids: Sequence[Geometry]) -> Segmentation | None:
     """Read a mask onto the first grid that it lies on; None where there is no grid."""
+    content = kept.instance.content
+    limits = Limits.for_bytes(len(content), frames=kept.header.frames or 1)
     for geometry in grids[:-1]:
         with contextlib.suppress(BadFile):
-            return read_seg(kept.instance.content, geometry)
-    return read_seg(kept.instance.content, grids[-1]) if grids else None
+            return limits.call(read_seg, content, geometry)
+    return limits.call(read_seg, content, grids[-1]) if grids else None
 
 
 def _keep_mask(hub: Hub, segmentation: Segmentation) -> str:

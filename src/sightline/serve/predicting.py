@@ -14,6 +14,7 @@ from sightline import clock, extras, log
 from sightline.archive.archive import Archive
 from sightline.archive.results import start_prediction
 from sightline.archive.studies import study, study_of_series
+from sightline.engines.limited import Limits
 from sightline.errors import UnsoundSeries
 from sightline.formats.dicom_image import SeriesGrid, SeriesVolumes, read_volumes
 from sightline.formats.sc import write_sc
@@ -123,7 +124,7 @@ def _predict(
     files: list[Path],
 ) -> Predicted:
     recipe = recipe_of(record)
-    volume, grid = _choose(recipe, read_volumes(files))
+    volume, grid = _choose(recipe, Limits.for_files(files).call(read_volumes, files))
     began = clock.monotonic()
     drawn = engine.predict(record, volume)
     finding = _finding(recipe, drawn, prediction)

@@ -1,25 +1,23 @@
 """Frames as JPEG or PNG, drawn by a child process: a decoder that dies must not take us along."""
 
 import dataclasses
-import json
 import math
-import subprocess
-import sys
-import threading
 from collections.abc import Mapping
-from pathlib import Path
 
 from sightline import log
 from sightline.archive.locating import LocatedInstance
-from sightline.errors import NotDicom
+from sightline.engines.limited import Limits
+from sightline.errors import BadFile, NotDicom
 from sightline.store.objects import ObjectStore
+from sightline.values.arrival import Holding
+from sightline.values.identity import Digest
+from sightline.web.draw_frame import draw_frame
 from sightline.web.refusals import malformed
 
 _log = log.get("web")
-_TIMEOUT_S = 20
-_AT_ONCE = 2
 _LARGEST_SIDE = 4096
 _THUMBNAIL_SIDE = 160
+_PREVIEW_SIDE = 768
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,11 +50,10 @@ def read_picture(query: Mapping[str, str], *, media_type: str, is_thumbnail: boo
 
 
 class Renderer:
-    """Draws frames of stored instances, a few at a time."""
+    """Draws frames of stored instances."""
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
-        self._at_once = threading.Semaphore(_AT_ONCE)
 
     def render(self, instance: LocatedInstance, number: int, wanted: Picture) -> bytes:
         """Return frame `number`, counted from 1, as an image file.
@@ -65,41 +62,38 @@ class Renderer:
             NotDicom: The frame cannot be decoded within the limits of memory and time.
             DamagedObject: The stored bytes no longer match their digest.
         """
-        with self._objects.local_copies([instance.digest]) as (path,):
-            return self._render(path, instance, number, wanted=wanted)
-
-    def _render(
-        self, path: Path, instance: LocatedInstance, number: int, *, wanted: Picture
-    ) -> bytes:
-        order = {
-            "path": str(path),
-            "frame": number - 1,
-            "format": wanted.media_type.removeprefix("image/"),
-            "window": wanted.window,
-            "size": wanted.size,
-        }
-        with self._at_once:
-            picture, problem = _draw(json.dumps(order))
-        if picture is None:
-            _log.warning("frame_not_drawn", instance=instance.uid, why=problem)
-            raise NotDicom(
-                "the frame cannot be drawn",
-                hint="The file is broken or its compression is not supported.",
-            )
-        return picture
+        return _draw(self._objects, instance.digest, number=number, wanted=wanted)
 
 
-def _draw(order: str) -> tuple[bytes | None, str]:
-    command = [sys.executable, "-m", "sightline.web.draw_frame", order]
+def preview(objects: ObjectStore, held: Holding) -> bytes:
+    """Return the first frame of an instance in quarantine as PNG.
+
+    Raises:
+        NotDicom: It is no picture, or cannot be decoded within the limits of memory and time.
+        UnknownName: Its bytes are gone.
+        DamagedObject: The stored bytes no longer match their digest.
+    """
+    wanted = Picture(media_type="image/png", size=(_PREVIEW_SIDE, _PREVIEW_SIDE))
+    return _draw(objects, Digest(held.digest), number=1, wanted=wanted)
+
+
+def _draw(objects: ObjectStore, digest: Digest, *, number: int, wanted: Picture) -> bytes:
+    content = objects.get(digest)
     try:
-        done = subprocess.run(  # noqa: S603 - our own command
-            command, capture_output=True, timeout=_TIMEOUT_S, check=False
+        return Limits.for_bytes(len(content)).call(
+            draw_frame,
+            content,
+            number - 1,
+            form=wanted.media_type.removeprefix("image/"),
+            window=wanted.window,
+            size=wanted.size,
         )
-    except subprocess.TimeoutExpired:
-        return None, f"longer than {_TIMEOUT_S} s"
-    if done.returncode:
-        return None, f"the child ended with {done.returncode}"
-    return done.stdout, ""
+    except BadFile as error:
+        _log.warning("frame_not_drawn", digest=digest[:12], why=error.problem)
+        raise NotDicom(
+            "the frame cannot be drawn",
+            hint="The file is broken, holds no picture, or its compression is not supported.",
+        ) from error
 
 
 def _numbers(query: Mapping[str, str], name: str) -> tuple[float, float] | None:

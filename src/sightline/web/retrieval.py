@@ -5,12 +5,13 @@ from collections.abc import Mapping
 
 from sightline.archive.archive import Archive
 from sightline.archive.locating import LocatedInstance, locate
+from sightline.engines.limited import Limits
 from sightline.errors import UnknownName
-from sightline.formats.dicom_json import Frames, read_frames, read_metadata
+from sightline.formats.dicom_json import Frames, read_bulk, read_frames, read_metadata
 from sightline.web.recent import Recent
 from sightline.web.refusals import malformed
 from sightline.web.search_query import is_uid
-from sightline.web.transcoding import decoder
+from sightline.web.transcoding import decode
 
 _UIDS = ("study_uid", "series_uid", "instance_uid")
 _METADATA_BYTES = 64 * 1024 * 1024
@@ -87,7 +88,21 @@ class Retrieval:
             BadFile: The file is broken, or holds no pixels.
             DamagedObject: The stored bytes no longer match their digest.
         """
-        return self._frames.get(instance.digest, lambda: read_frames(self.content(instance)))
+        return self._frames.get(instance.digest, lambda: self._split(instance))
+
+    def bulk(self, instance: LocatedInstance, path: str) -> bytes:
+        """Return the binary value that a `BulkDataURI` of the metadata names by its `path`.
+
+        Raises:
+            BadFile: The file is broken, or holds no binary value there.
+            DamagedObject: The stored bytes no longer match their digest.
+        """
+        content = self.content(instance)
+        return Limits.for_bytes(len(content)).call(read_bulk, content, path)
+
+    def _split(self, instance: LocatedInstance) -> Frames:
+        content = self.content(instance)
+        return Limits.for_bytes(len(content)).call(read_frames, content)
 
     def decoded_frames(self, instance: LocatedInstance) -> Frames:
         """Return the frames as uncompressed pixels.
@@ -97,16 +112,17 @@ class Retrieval:
             DamagedObject: The stored bytes no longer match their digest.
         """
 
-        def decode() -> Frames:
-            with decoder() as decoded:
-                return read_frames(decoded(self.content(instance)))
+        def decoded() -> Frames:
+            content = decode(self.content(instance), frames=instance.frames or 1)
+            return Limits.for_bytes(len(content)).call(read_frames, content)
 
-        return self._frames.get(f"{instance.digest} decoded", decode)
+        return self._frames.get(f"{instance.digest} decoded", decoded)
 
     def _describe(self, instance: LocatedInstance) -> bytes:
         series = f"studies/{instance.study_uid}/series/{instance.series_uid}"
         place = f"{self.root}/{series}/instances/{instance.uid}"
-        model = read_metadata(self.content(instance), f"{place}/bulkdata")
+        content = self.content(instance)
+        model = Limits.for_bytes(len(content)).call(read_metadata, content, f"{place}/bulkdata")
         model["00083002"] = {"vr": "UI", "Value": [instance.transfer_syntax_uid]}
         text = json.dumps(model, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         # Odd character sets decode to lone surrogates, which UTF-8 cannot hold.

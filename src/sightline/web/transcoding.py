@@ -1,68 +1,46 @@
-"""Compressed instances for clients that take only explicit little endian (PS3.18 8.7.3.5).
+"""Compressed instances for clients that take only explicit little endian (PS3.18 8.7.3.5)."""
 
-They are decoded by a child process: a decoder that dies must not take us along.
-"""
+import io
 
-import struct
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import pydicom
+from pydicom.uid import ExplicitVRLittleEndian
 
 from sightline import log
-from sightline.errors import NotDicom
+from sightline.engines.limited import Limits
+from sightline.errors import BadFile, NotDicom
+from sightline.formats.dicom_dataset import broken_values_are_not_dicom, open_dataset
 
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 
 _log = log.get("web")
-_TIMEOUT_S = 60.0
-_AT_ONCE = threading.Semaphore(2)
-_LENGTH = struct.Struct(">Q")
 
 
-@contextmanager
-def decoder() -> Iterator[Callable[[bytes], bytes]]:
-    """Give a function that returns a Part 10 file in explicit little endian.
+def decode(content: bytes, *, frames: int) -> bytes:
+    """Return a Part 10 file in explicit little endian, decoded by a limited child.
 
-    It raises NotDicom where a file cannot be decoded within the limits of memory and time. One
-    child serves all files of a request.
+    Raises:
+        NotDicom: It cannot be decoded within the limits of memory and time.
     """
-    command = [sys.executable, "-m", "sightline.web.decode_instances"]
-    with (
-        _AT_ONCE,
-        subprocess.Popen(  # noqa: S603 - our own command
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as child,
-    ):
-        assert child.stdin is not None  # noqa: S101 - it was started with pipes
-        try:
-            yield lambda content: _decode(child, content)
-        finally:
-            child.kill()
-            with suppress(BrokenPipeError):  # what a dead child did not read
-                child.stdin.close()
-
-
-def _decode(child: subprocess.Popen[bytes], content: bytes) -> bytes:
-    assert child.stdin is not None  # noqa: S101 - it was started with pipes
-    assert child.stdout is not None  # noqa: S101 - the same
-    alarm = threading.Timer(_TIMEOUT_S, child.kill)
-    alarm.start()
     try:
-        child.stdin.write(_LENGTH.pack(len(content)) + content)
-        child.stdin.flush()
-        head = child.stdout.read(_LENGTH.size)
-        length = _LENGTH.unpack(head)[0] if head else 0
-        decoded = child.stdout.read(length)
-    except BrokenPipeError:
-        decoded, length = b"", 0
-    finally:
-        alarm.cancel()
-    if not decoded or len(decoded) < length:
-        _log.warning("instance_not_decoded", child=child.poll())
+        return Limits.for_bytes(len(content), frames=frames).call(decompress, content)
+    except BadFile as error:
+        _log.warning("instance_not_decoded", why=error.problem)
         raise NotDicom(
             "the instance cannot be decoded",
             hint="Accept it as it is stored: transfer-syntax=*.",
-        )
-    return decoded
+        ) from error
+
+
+def decompress(content: bytes) -> bytes:
+    """Return a Part 10 file in explicit little endian; the work of the child.
+
+    Raises:
+        NotDicom: It cannot be decoded.
+    """
+    dataset: pydicom.FileDataset = open_dataset(content, with_pixels=True)
+    with broken_values_are_not_dicom("decode the pixels"), io.BytesIO() as file:
+        if dataset.file_meta.TransferSyntaxUID.is_compressed:
+            dataset.decompress(generate_instance_uid=False)
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        pydicom.dcmwrite(file, dataset, implicit_vr=False, little_endian=True)
+        return file.getvalue()

@@ -16,7 +16,7 @@ from sightline.archive.locating import LocatedInstance
 from sightline.archive.search import Window, search_instances
 from sightline.archive.search_keys import Keys
 from sightline.errors import BadFile, NotDicom, UnknownName
-from sightline.formats.dicom_json import Frames, read_bulk
+from sightline.formats.dicom_json import Frames
 from sightline.web.media_types import (
     DICOM,
     DICOM_JSON,
@@ -32,7 +32,7 @@ from sightline.web.refusals import RefusedRequest, malformed, not_acceptable
 from sightline.web.rendering import Picture, Renderer, read_picture
 from sightline.web.retrieval import Retrieval
 from sightline.web.site import Site
-from sightline.web.transcoding import EXPLICIT_LITTLE, decoder
+from sightline.web.transcoding import EXPLICIT_LITTLE, decode
 
 _log = log.get("web")
 _STUDY = "/studies/{study_uid}"
@@ -103,7 +103,7 @@ def _add_pixels(router: APIRouter, retrieval: Retrieval) -> None:
         instance = retrieval.find_one(request.path_params)
         path = request.path_params["path"]
         if path not in _PIXEL_PATHS or instance.frames is None:
-            return _octets(_bulk(retrieval.content(instance), path), _accepted(request))
+            return _octets(_bulk(retrieval, instance, path), _accepted(request))
         if retrieval.frames(instance).transfer_syntax_uid == EXPLICIT_LITTLE:
             return _octets(_native_pixels(retrieval, instance, path), _accepted(request))
         found, part_type = _frames_for(request, retrieval, instance)
@@ -165,15 +165,14 @@ def _files(retrieval: Retrieval, instances: list[LocatedInstance]) -> Iterator[P
 
 
 def _decoded_files(retrieval: Retrieval, instances: list[LocatedInstance]) -> Iterator[Part]:
-    with decoder() as decode:
-        for instance in instances:
-            content = retrieval.content(instance)
-            if instance.transfer_syntax_uid != EXPLICIT_LITTLE:
-                try:
-                    content = decode(content)
-                except NotDicom as error:
-                    raise _only_as_stored(instance) from error
-            yield Part(media_type=f"{DICOM}; transfer-syntax={EXPLICIT_LITTLE}", content=content)
+    for instance in instances:
+        content = retrieval.content(instance)
+        if instance.transfer_syntax_uid != EXPLICIT_LITTLE:
+            try:
+                content = decode(content, frames=instance.frames or 1)
+            except NotDicom as error:
+                raise _only_as_stored(instance) from error
+        yield Part(media_type=f"{DICOM}; transfer-syntax={EXPLICIT_LITTLE}", content=content)
 
 
 def _frames_for(
@@ -220,14 +219,14 @@ def _native_pixels(retrieval: Retrieval, instance: LocatedInstance, path: str) -
     """Return uncompressed pixels as one value; those of big endian files are swapped."""
     if instance.transfer_syntax_uid == _EXPLICIT_BIG:
         return b"".join(retrieval.frames(instance).frames)
-    return read_bulk(retrieval.content(instance), path)
+    return retrieval.bulk(instance, path)
 
 
-def _bulk(content: bytes, path: str) -> bytes:
+def _bulk(retrieval: Retrieval, instance: LocatedInstance, path: str) -> bytes:
     if not _BULK_PATH.fullmatch(path):
         raise malformed("the address", "Ask for a BulkDataURI that the metadata names.")
     try:
-        return read_bulk(content, path)
+        return retrieval.bulk(instance, path)
     except NotDicom as error:
         raise UnknownName("there is no such value", hint=error.hint) from error
 

@@ -1,0 +1,1 @@
+"""Where heavy work and dangerous work runs: here, in limited child processes."""
