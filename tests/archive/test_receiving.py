@@ -19,8 +19,9 @@ from sightline.archive.associations import (
     close_lost_associations,
     open_association,
 )
+from sightline.archive.quarantine import holdings
 from sightline.archive.receiving import keep
-from sightline.archive.studies import holdings, study
+from sightline.archive.studies import study
 from sightline.catalog.archive_tables import ASSOCIATION, INSTANCE, PATIENT, SERIES, STUDY
 from sightline.errors import NotDicom
 from sightline.values.arrival import Source

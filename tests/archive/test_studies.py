@@ -9,9 +9,9 @@ from sightline import clock
 from sightline.archive.archive import Archive
 from sightline.archive.associations import close_association, open_association
 from sightline.archive.completeness import complete_quiet_studies
+from sightline.archive.quarantine import holdings
 from sightline.archive.receiving import keep
 from sightline.archive.studies import (
-    holdings,
     lineage_of_instance,
     list_studies,
     mark_started,

@@ -26,11 +26,25 @@ def fill(data_dir: Path) -> None:
     archive.close()
 
 
-def test_list_and_show(run: Run, tmp_path: Path) -> None:
+def test_list_show_release_retry(run: Run, tmp_path: Path) -> None:
     fill(tmp_path / "data")
     listed = run("quarantine", "list")
     assert listed.returncode == 0, listed.stderr
-    assert listed.stdout.split("\t")[:3] == [STUDY, "2", "burned_in_text_declared"]
+    rows = [line.split("\t") for line in listed.stdout.splitlines()]
+    assert sorted(row[3] for row in rows) == [uid(2), uid(3)]
+    assert {row[4] for row in rows} == {"burned_in_text_declared"}
     assert run("quarantine", "list", "--reason", "waveform").stdout == ""
-    shown = run("quarantine", "show", STUDY).stdout
-    assert sorted(line.split("\t")[1] for line in shown.splitlines()) == [uid(2), uid(3)]
+    number, picture = rows[0][0], tmp_path / "picture.png"
+    shown = run("quarantine", "show", number, "--picture", picture)
+    assert shown.returncode == 0, shown.stderr
+    assert "reason\tburned_in_text_declared" in shown.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    decided = ("--by", "Dr Probe", "--reason", "no text in it")
+    assert run("quarantine", "release", number).returncode == 2
+    released = run("quarantine", "release", number, *decided)
+    assert released.stdout == f"{number} released: burned_in_text_declared\n"
+    assert len(run("quarantine", "list").stdout.splitlines()) == 1
+    assert run("quarantine", "delete", rows[1][0], *decided).returncode == 1
+    assert run("quarantine", "retry", STUDY, *decided).stdout == "1 looked at again\n"
+    done = run("quarantine", "actions").stdout.splitlines()
+    assert [line.split("\t")[2] for line in done] == ["quarantine_retried", "quarantine_released"]

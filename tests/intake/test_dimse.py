@@ -19,7 +19,8 @@ from sqlalchemy import select
 from sightline.archive.archive import Archive
 from sightline.archive.associations import open_association
 from sightline.archive.completeness import complete_quiet_studies
-from sightline.archive.studies import holdings, study
+from sightline.archive.quarantine import holdings
+from sightline.archive.studies import study
 from sightline.catalog.archive_tables import ASSOCIATION, INSTANCE
 from sightline.errors import BadSettings, PeerFailed
 from sightline.formats.dicom_elements import dataset_offset

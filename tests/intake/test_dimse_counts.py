@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from sightline.archive.archive import Archive
-from sightline.archive.studies import holdings
+from sightline.archive.quarantine import holdings
 from sightline.catalog.archive_tables import HOLDING, INSTANCE
 from sightline.intake.dimse import Listener
 from sightline.peers.dimse import Destination, send

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sightline.archive.archive import Archive
-from sightline.archive.studies import holdings, study
+from sightline.archive.quarantine import holdings
+from sightline.archive.studies import study
 from sightline.errors import BadFile, BadSettings
 from sightline.intake.dimse import Listener
 from sightline.intake.files import ImportReport, import_path

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from sightline.archive.archive import Archive
-from sightline.archive.studies import holdings, study
+from sightline.archive.quarantine import holdings
+from sightline.archive.studies import study
 from sightline.formats.dicom_elements import dataset_offset
 from sightline.intake.dimse import Listener
 from sightline.peers.dimse import parse_destination, send

@@ -20,6 +20,7 @@ from sightline.values.geometry import Geometry
 from sightline.web.viewer import has_viewer
 from tests.instances import ROOT, part10_of, slice_of
 from tests.web.stage import Served, Stage, finding_of
+from tests.web.test_quarantine_pages import fill
 
 ARTIFACTS = Path(__file__).parents[2] / ".artifacts"
 QUIET = (
@@ -162,6 +163,27 @@ def test_a_lost_connection_is_shown(served: Served, watched: Watched) -> None:
     expect(page.locator("#stale")).to_be_visible()
     page.context.set_offline(offline=False)
     expect(page.locator("#stale")).to_be_hidden()
+
+
+def test_quarantine_shows_what_is_held_and_why(
+    stage: Stage, empty_url: str, watched: Watched
+) -> None:
+    fill(stage)
+    page = watched.page
+    watched.open(f"{empty_url}/")
+    page.get_by_role("link", name="Quarantine").click()
+    expect(page.locator("tbody tr")).to_have_count(2)
+    watched.picture("quarantine")
+    page.locator("#reason").select_option("burned_in_text_declared")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.locator("tbody tr").first.click(position={"x": 600, "y": 20})
+    expect(page.locator("h1")).to_have_text("burned in text declared")
+    expect(page.locator(".result img")).to_have_js_property("complete", value=True, timeout=60_000)
+    assert page.locator(".result img").evaluate("image => image.naturalWidth > 0")
+    expect(page.get_by_text("quarantine release")).to_be_visible()
+    watched.picture("held")
+    assert watched.errors == []
+    assert watched.outside(empty_url) == []
 
 
 HOSTILE = (

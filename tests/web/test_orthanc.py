@@ -9,7 +9,8 @@ import pydicom
 import pytest
 from dicomweb_client import DICOMwebClient
 
-from sightline.archive.studies import holdings, study
+from sightline.archive.quarantine import holdings
+from sightline.archive.studies import study
 from sightline.formats.dicom_elements import dataset_offset
 from sightline.values.identity import StudyUid
 from tests.counterparties import Orthanc

@@ -12,7 +12,8 @@ from dicomweb_client import DICOMwebClient
 
 from sightline.archive.archive import Archive
 from sightline.archive.completeness import complete_quiet_studies
-from sightline.archive.studies import holdings, study
+from sightline.archive.quarantine import holdings
+from sightline.archive.studies import study
 from sightline.catalog.archive_tables import ASSOCIATION
 from sightline.hub.hub import Hub
 from sightline.settings import Settings

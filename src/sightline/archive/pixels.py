@@ -28,13 +28,13 @@ from sightline.values.identity import Digest
 SMALLEST_BYTES = 64 * 1024
 """Below, a split would save less than it costs."""
 
-REFERENCES = (
-    INSTANCE.c.digest,
-    HOLDING.c.digest,
-    PREDICTION.c.picture_digest,
-    CLINICAL_MESSAGE.c.digest,
+REFERENCES: tuple[tuple[sa.Column[str], sa.ColumnElement[bool]], ...] = (
+    (INSTANCE.c.digest, sa.true()),
+    (HOLDING.c.digest, HOLDING.c.state != "deleted"),
+    (PREDICTION.c.picture_digest, sa.true()),
+    (CLINICAL_MESSAGE.c.digest, sa.true()),
 )
-"""Every column that names an object; what none of them names may be removed."""
+"""Every column that names an object, and in which rows; what none names may be removed."""
 
 _SAMPLES, _SAMPLE_BYTES = 64, 64
 _MOST_CANDIDATES = 8
@@ -155,8 +155,10 @@ def needed(connection: sa.Connection, digests: Sequence[str]) -> set[str]:
     """Tell which objects rows of the catalog refer to."""
     return {
         digest
-        for column in REFERENCES
-        for digest in connection.execute(sa.select(column).where(column.in_(digests))).scalars()
+        for column, which in REFERENCES
+        for digest in connection.execute(
+            sa.select(column).where(column.in_(digests), which)
+        ).scalars()
     }
 
 

@@ -10,9 +10,9 @@ from sightline import clock, log
 from sightline.archive.archive import Archive
 from sightline.archive.patients import enter_patient
 from sightline.archive.pixels import Stored, enter_pixels, put_once
+from sightline.archive.quarantine import CONFLICTS, OTHER_CONTENT, OTHER_PATIENT, hold
 from sightline.archive.rejections import NOTE_CLASS, apply_note, show_again
 from sightline.catalog.archive_tables import (
-    HOLDING,
     INSTANCE,
     PATIENT,
     REJECTION,
@@ -180,7 +180,7 @@ def _enter(
         return _repeat(header)
     arrival = insert_instance(connection, header, stored, source=source)
     if arrival.outcome == "new":
-        _CHANGE.run(connection, {"study_uid": arrival.study_uid, "now": clock.timestamp()})
+        change_study(connection, arrival.study_uid)
         if prepared.note is not None:
             apply_note(connection, prepared.note, actor=source.name)
     return arrival
@@ -229,17 +229,17 @@ def insert_instance(
         outcome = "duplicate"
     elif known.digest is not None:
         outcome = "conflict"
-        hold(connection, _conflict(header, stored.digest, "other_content_same_uid"))
+        hold(connection, _conflict(header, stored.digest, OTHER_CONTENT))
     elif known.is_study_of_another_patient:
         outcome = "conflict"
-        hold(connection, _conflict(header, stored.digest, "study_of_another_patient"))
+        hold(connection, _conflict(header, stored.digest, OTHER_PATIENT))
     else:
         outcome = "new"
         if known.owner is None:
             _enter_study(connection, header, patient, known=known)
         if not known.has_series:
-            _enter_series(connection, header)
-        row = _instance_row(header, stored, source)
+            enter_series(connection, header)
+        row = instance_row(header, stored, source)
         row |= {"lineage_id": lineage_id, "rejected": known.rejected or ""}
         try:
             _INSERT.run(connection, row)
@@ -252,35 +252,14 @@ def insert_instance(
     return Arrival(uid=uid, study_uid=study_uid, outcome=outcome)
 
 
-def hold(connection: sa.Connection, holding: Holding) -> None:
-    """Enter something into quarantine; a repeat changes nothing."""
-    insert_new(
-        connection,
-        HOLDING,
-        {
-            "study_uid": holding.study_uid,
-            "series_uid": holding.series_uid,
-            "instance_uid": holding.instance_uid,
-            "digest": holding.digest,
-            "reason": holding.reason,
-            "detail": holding.detail,
-            "held_at": holding.held_at or clock.timestamp(),
-        },
-    )
-
-
 def _conflict(header: Header, digest: Digest, reason: str) -> Holding:
-    details = {
-        "other_content_same_uid": "This SOP Instance UID is already here with other content.",
-        "study_of_another_patient": "This Study Instance UID is already here for another patient.",
-    }
     return Holding(
         study_uid=StudyUid(header.study_uid),
         series_uid=header.series_uid,
         instance_uid=header.instance_uid,
         digest=digest,
         reason=reason,
-        detail=details[reason],
+        detail=CONFLICTS[reason],
     )
 
 
@@ -376,7 +355,13 @@ def _enter_study(
         raise Collision("the same study came by another way meanwhile")
 
 
-def _enter_series(connection: sa.Connection, header: Header) -> None:
+def change_study(connection: sa.Connection, study_uid: str) -> None:
+    """Begin a new revision of a study: once it is complete again, its jobs run again."""
+    _CHANGE.run(connection, {"study_uid": study_uid, "now": clock.timestamp()})
+
+
+def enter_series(connection: sa.Connection, header: Header) -> None:
+    """Enter the series of an instance unless it is there."""
     is_new = insert_new(
         connection,
         SERIES,
@@ -400,7 +385,8 @@ def _enter_series(connection: sa.Connection, header: Header) -> None:
         )
 
 
-def _instance_row(header: Header, stored: Stored, source: Source) -> dict[str, object]:
+def instance_row(header: Header, stored: Stored, source: Source) -> dict[str, object]:
+    """Return the row of an instance, without its lineage."""
     return {
         "digest": stored.digest,
         "size_bytes": stored.size_bytes,

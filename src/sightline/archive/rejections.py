@@ -93,6 +93,16 @@ def rejected(archive: Archive, study_uid: StudyUid | None = None) -> list[Reject
     ]
 
 
+def rejection_of(connection: sa.Connection, study_uid: str, instance_uid: str) -> str:
+    """Return why an instance was rejected, here or still to come; empty where it was not."""
+    found = connection.execute(
+        sa.select(REJECTION.c.code).where(
+            REJECTION.c.instance_uid == instance_uid, REJECTION.c.study_uid == study_uid
+        )
+    ).scalar()
+    return found or ""
+
+
 def _may_reject(connection: sa.Connection, note: RejectionNote) -> frozenset[StudyUid]:
     """Return the named studies that are the note's patient's, or have not come yet."""
     owner = sa.select(STUDY.c.patient).where(STUDY.c.uid == note.study_uid).scalar_subquery()

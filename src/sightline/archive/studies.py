@@ -2,16 +2,15 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
-from sightline.archive.receiving import hold
+from sightline.archive.quarantine import hold_at_door, released_reasons
 from sightline.archive.search import IS_SHOWN, FoundStudy, Window, search_studies
 from sightline.archive.search_keys import Keys
 from sightline.catalog.archive_tables import (
-    HOLDING,
     INSTANCE,
     PATIENT,
     SERIES,
@@ -103,8 +102,7 @@ def record_door(
             .where(STUDY.c.uid == study.uid)
             .values(door=state, door_revision=study.revision)
         )
-        for holding in held:
-            hold(connection, holding)
+        hold_at_door(connection, study.uid, held)
 
 
 def study(archive: Archive, study_uid: StudyUid) -> IdentifiedStudy:
@@ -124,6 +122,7 @@ def study(archive: Archive, study_uid: StudyUid) -> IdentifiedStudy:
             .where(INSTANCE.c.study_uid == study_uid, IS_SHOWN)
             .order_by(INSTANCE.c.series_uid, INSTANCE.c.number, INSTANCE.c.uid)
         ).all()
+        released = released_reasons(connection, study_uid)
     if head is None:
         raise UnknownName(
             f"the archive has no study {study_uid}", hint="List studies with `sightline studies`."
@@ -139,7 +138,7 @@ def study(archive: Archive, study_uid: StudyUid) -> IdentifiedStudy:
         uid=study_uid,
         patient=patient,
         revision=head.revision,
-        instances=tuple(_instance(archive, row) for row in rows),
+        instances=tuple(_instance(archive, row, released) for row in rows),
     )
 
 
@@ -183,24 +182,6 @@ def series_of_study(archive: Archive, study_uid: StudyUid) -> list[SeriesFacts]:
     ]
 
 
-def holdings(archive: Archive) -> list[Holding]:
-    """List what waits in quarantine, newest first."""
-    with archive.database.read() as connection:
-        rows = connection.execute(sa.select(HOLDING).order_by(HOLDING.c.held_at.desc())).all()
-    return [
-        Holding(
-            study_uid=StudyUid(row.study_uid),
-            series_uid=row.series_uid,
-            instance_uid=row.instance_uid,
-            digest=row.digest,
-            reason=row.reason,
-            detail=row.detail,
-            held_at=row.held_at,
-        )
-        for row in rows
-    ]
-
-
 def lineage_of_instance(archive: Archive, instance_uid: InstanceUid) -> LineageId | None:
     """Return the lineage id of a published object; None where it is none of ours."""
     with archive.database.read() as connection:
@@ -210,7 +191,9 @@ def lineage_of_instance(archive: Archive, instance_uid: InstanceUid) -> LineageI
     return LineageId(found) if found else None
 
 
-def _instance(archive: Archive, row: sa.Row[tuple[object, ...]]) -> IdentifiedInstance:
+def _instance(
+    archive: Archive, row: sa.Row[tuple[object, ...]], released: Mapping[str, frozenset[str]]
+) -> IdentifiedInstance:
     digest = Digest(row.digest)
     return IdentifiedInstance(
         uid=InstanceUid(row.uid),
@@ -219,4 +202,5 @@ def _instance(archive: Archive, row: sa.Row[tuple[object, ...]]) -> IdentifiedIn
         digest=digest,
         read=functools.partial(archive.objects.get, digest),
         lineage_id=LineageId(row.lineage_id) if row.lineage_id else None,
+        released=released.get(row.digest, frozenset()),
     )

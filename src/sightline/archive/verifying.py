@@ -59,9 +59,9 @@ def _wanted(archive: Archive, part: str) -> set[str]:
     with archive.database.read() as connection:
         return {
             digest
-            for column in (*REFERENCES, LOAN.c.holder)
+            for column, which in (*REFERENCES, (LOAN.c.holder, sa.true()))
             for digest in connection.execute(
-                sa.select(column).where(column >= part, column < part + "g").distinct()
+                sa.select(column).where(column >= part, column < part + "g", which).distinct()
             ).scalars()
         }
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
+from sightline.archive.quarantine import holdings
 from sightline.archive.results import predictions_of_study
 from sightline.archive.search import (
     IS_SHOWN,
@@ -17,7 +18,6 @@ from sightline.archive.search import (
     search_studies,
 )
 from sightline.archive.search_keys import Keys
-from sightline.archive.studies import holdings
 from sightline.catalog.archive_tables import INSTANCE, OUTBOX, PATIENT, PREDICTION, SERIES, STUDY
 from sightline.errors import UnknownName
 from sightline.values.arrival import Holding
@@ -163,7 +163,7 @@ def overview(archive: Archive, study_uid: StudyUid) -> StudyOverview:
         series=search_series(archive, keys, Window()).found,
         predictions=tuple(predictions_of_study(archive, study_uid)),
         results=results,
-        holdings=tuple(each for each in holdings(archive) if each.study_uid == study_uid),
+        holdings=tuple(holdings(archive, study_uid=study_uid)),
     )
 
 

@@ -102,9 +102,16 @@ def digest_at(database: Database, sequence: int) -> str:
         return str(connection.execute(query).scalar() or "")
 
 
-def entries(database: Database, *, newest: int | None = None) -> list[Entry]:
-    """List entries, oldest first; of a long log the `newest` only."""
-    query = sa.select(AUDIT).order_by(AUDIT.c.sequence.desc()).limit(newest)
+def entries(database: Database, *, newest: int | None = None, actions: str = "*") -> list[Entry]:
+    """List entries, oldest first; of a long log the `newest` only.
+
+    Args:
+        database: of the archive.
+        newest: how many; None for all.
+        actions: only those, where `*` stands for anything, such as `quarantine_*`.
+    """
+    wanted = AUDIT.c.action.like(actions.replace("_", "\\_").replace("*", "%"), escape="\\")
+    query = sa.select(AUDIT).where(wanted).order_by(AUDIT.c.sequence.desc()).limit(newest)
     with database.read() as connection:
         rows = connection.execute(query).all()
     return [_entry(row) for row in reversed(rows)]

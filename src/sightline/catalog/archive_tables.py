@@ -157,9 +157,11 @@ HOLDING = sa.Table(
     sa.Column("reason", sa.String, nullable=False),
     sa.Column("detail", sa.String, nullable=False),
     sa.Column("held_at", sa.Float, nullable=False),
+    sa.Column("state", sa.String, nullable=False, index=True, server_default="held"),
     sa.UniqueConstraint("instance_uid", "digest", "reason"),
 )
 
+# Written once, never changed: what a person did to what the archive holds, and why.
 PREDICTION = sa.Table(
     "prediction",
     METADATA,

@@ -163,7 +163,7 @@ class _Door:
         self, parsed: ParsedFile, instance: IdentifiedInstance
     ) -> DeidentifiedInstance | str:
         storage_class = storage_class_of(_text(parsed.elements, _SOP_CLASS))
-        reason = reason_to_hold(parsed, storage_class)
+        reason = reason_to_hold(parsed, storage_class, instance.released)
         if reason or storage_class is None:
             return reason
         if _text(parsed.elements, _SOP_INSTANCE) != instance.uid:
@@ -175,6 +175,7 @@ class _Door:
         shows_face = may_show_face(parsed.elements, storage_class.iod)
         cleaned = mark(cleaned, self._context.subject_id, shows_face=shows_face)
         self.counts.update(walk.counts)
+        self.counts["released_by_a_person"] += bool(instance.released)
         self.counts["trailing_bytes_removed"] += parsed.trailing_bytes
         return _instance(cleaned, parsed.transfer_syntax_uid, instance)
 

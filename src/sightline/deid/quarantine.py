@@ -35,6 +35,17 @@ REASONS = {
     "waveform": "No rule is known for waveforms and sound.",
 }
 
+RELEASABLE = frozenset(
+    {
+        "burned_in_text_declared",
+        "burned_in_text_likely",
+        "colour_picture",
+        "drawn_in_pixels",
+        "screen_capture",
+    }
+)
+"""What a person who looks at the picture can see to be harmless; the rest no look can settle."""
+
 _IMAGE_TYPE = 0x00080008
 _SAMPLES, _PHOTOMETRIC, _FRAMES = 0x00280002, 0x00280004, 0x00280008
 _ROWS, _COLUMNS, _BITS_ALLOCATED, _BURNED_IN = 0x00280010, 0x00280011, 0x00280100, 0x00280301
@@ -55,15 +66,26 @@ _PLAIN_BITS = 16
 _FEWEST_DRAWN, _LEAST_SPREAD = 32, 64
 
 
-def reason_to_hold(parsed: ParsedFile, storage_class: StorageClass | None) -> str:
-    """Return the code of the first reason to hold an instance; empty where there is none."""
+def reason_to_hold(
+    parsed: ParsedFile,
+    storage_class: StorageClass | None,
+    released: frozenset[str] = frozenset(),
+) -> str:
+    """Return the code of the first reason to hold an instance; empty where there is none.
+
+    Args:
+        parsed: the instance.
+        storage_class: what the door does with its kind.
+        released: reasons that a person lifted; only those in `RELEASABLE` count.
+    """
+    lifted = released & RELEASABLE
     if storage_class is None:
         return "unknown_sop_class"
-    if storage_class.reason:
+    if storage_class.reason and storage_class.reason not in lifted:
         return storage_class.reason
     if PIXEL_TAGS.isdisjoint(parsed.elements):
         return ""
-    return _reason_in_image(_Image(parsed), storage_class.iod)
+    return _reason_in_image(_Image(parsed), storage_class.iod, lifted)
 
 
 def storage_class_of(sop_class_uid: str) -> StorageClass | None:
@@ -71,7 +93,7 @@ def storage_class_of(sop_class_uid: str) -> StorageClass | None:
     return storage_classes().get(sop_class_uid)
 
 
-def _reason_in_image(image: "_Image", iod: str) -> str:
+def _reason_in_image(image: "_Image", iod: str, lifted: frozenset[str]) -> str:
     is_mask = iod in _IODS_OF_MASKS
     signs = (
         ("burned_in_text_declared", image.text(_BURNED_IN).upper() not in {"", "NO"}),
@@ -82,7 +104,7 @@ def _reason_in_image(image: "_Image", iod: str) -> str:
         ("text_in_stream", image.has_text_in_stream()),
         ("drawn_in_pixels", image.is_drawn_in()),
     )
-    return next((reason for reason, is_there in signs if is_there), "")
+    return next((reason for reason, is_there in signs if is_there and reason not in lifted), "")
 
 
 class _Image:

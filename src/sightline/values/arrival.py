@@ -46,6 +46,8 @@ class Holding:
         instance_uid: empty where the whole series is meant.
         reason: a short code, such as `burned_in_text_likely`.
         detail: a sentence for people; no patient value.
+        id: of its row; 0 before it has one.
+        state: `held`, or what a person decided: `released` or `deleted`.
     """
 
     study_uid: StudyUid
@@ -55,6 +57,8 @@ class Holding:
     instance_uid: str = ""
     digest: str = ""
     held_at: float = 0.0
+    id: int = 0
+    state: str = "held"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,6 +24,7 @@ class IdentifiedInstance:
     Attributes:
         read: returns the Part 10 file exactly as kept, checked against its digest.
         lineage_id: set for a result of ours: the lineage id of that result.
+        released: reasons to hold it that a person looked into and lifted.
     """
 
     uid: InstanceUid
@@ -32,6 +33,7 @@ class IdentifiedInstance:
     digest: Digest
     read: Callable[[], bytes] = dataclasses.field(repr=False, compare=False)
     lineage_id: LineageId | None = None
+    released: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

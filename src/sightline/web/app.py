@@ -20,6 +20,7 @@ from sightline.web.api import api_router
 from sightline.web.guard import Guard
 from sightline.web.pages import pages_router
 from sightline.web.qido import qido_router
+from sightline.web.quarantine_pages import quarantine_router
 from sightline.web.refusals import RefusedRequest
 from sightline.web.retrieval import Retrieval
 from sightline.web.site import FOLDER, Site, load_templates
@@ -52,6 +53,7 @@ def create_app(settings: Settings, archive: Archive, hub: Hub) -> FastAPI:
         middleware=[Middleware(Guard, host=settings.host)],
     )
     app.include_router(pages_router(site))
+    app.include_router(quarantine_router(site))
     app.include_router(api_router(site))
     retrieval = Retrieval(archive, ARCHIVE_ROOT)
     app.include_router(qido_router(retrieval), prefix=ARCHIVE_ROOT)
