@@ -66,6 +66,17 @@ class Settings(BaseSettings):
             "sends under another title than it is asked under, that title is its name here."
         ),
     )
+    watch_dir: str = Field(
+        default="",
+        description="Folder whose files are imported and then moved to `taken` or `refused` in it. "
+        "Empty: none.",
+    )
+    watch_quiet_s: float = Field(
+        default=5.0,
+        gt=0,
+        description="A file of the watched folder is whole when it stood still for so long.",
+        json_schema_extra={"unit": "s"},
+    )
     quiet_period_s: float = Field(
         default=5.0,
         gt=0,

@@ -71,8 +71,9 @@ def test_import_tells_what_it_did_not_take(run: Run, tmp_path: Path) -> None:
     write_series(tmp_path / "in", 1)
     (tmp_path / "in" / "cut.dcm").write_bytes(part10_of(slice_of(2))[:300])
     (tmp_path / "in" / "other.dcm").write_bytes(part10_of(slice_of(1, RescaleIntercept=0)))
-    done = run("import", tmp_path / "in")
+    done = run("import", tmp_path / "in", "--report", tmp_path / "report.csv")
     assert done.returncode == 1
+    assert len((tmp_path / "report.csv").read_text().splitlines()) == 4
     summary, refused = done.stdout.splitlines()
     assert summary.startswith("1 new instances of 1 studies, 0 here already, 1 in quarantine")
     assert refused.startswith("refused\tcut.dcm\ta broken DICOM file")

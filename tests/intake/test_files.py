@@ -1,5 +1,6 @@
 """Importing real folders, media and archives, and hostile ones."""
 
+import csv
 import gzip
 import io
 import re
@@ -14,19 +15,28 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+    RLELossless,
+)
 
 from sightline.archive.archive import Archive
 from sightline.archive.quarantine import holdings
 from sightline.archive.studies import study
 from sightline.errors import BadFile, BadSettings
+from sightline.formats.dicom_elements import dataset_offset
 from sightline.intake.dimse import Listener
-from sightline.intake.files import ImportReport, import_path
+from sightline.intake.files import ImportReport, import_path, written_report
 from sightline.intake.unpacking import find_files, size_on_disk
 from sightline.peers.dimse import Destination, send
 from sightline.settings import Settings
 from sightline.values.identity import StudyUid
 from tests.counterparties import HOST
-from tests.instances import STUDY, part10_of, slice_of, uid, write_series
+from tests.instances import SERIES, STUDY, part10_of, slice_of, uid, write_series
 
 MIB = 1024**2
 
@@ -143,7 +153,112 @@ def test_real_media_with_a_directory(archive: Archive, test_data: Path) -> None:
     medium = test_data / "dicom/pydicom/test_files/dicomdirtests/TINY_ALPHA"
     report = import_path(archive, medium)
     assert counts(report) == (50, 0, 0, 2, 0)
+    assert report.missing == ()
     assert report.is_clean
+
+
+def medium(folder: Path, listed: list[list[str]]) -> Path:
+    """Write a DICOMDIR that lists files."""
+    directory = Dataset()
+    directory.SOPClassUID = MediaStorageDirectoryStorage
+    directory.SOPInstanceUID = f"{SERIES}.77"
+    directory.DirectoryRecordSequence = []
+    for name in listed:
+        record = Dataset()
+        record.DirectoryRecordType = "IMAGE"
+        record.ReferencedFileID = name
+        directory.DirectoryRecordSequence.append(record)
+    folder.mkdir(exist_ok=True)
+    (folder / "DICOMDIR").write_bytes(part10_of(directory))
+    return folder
+
+
+def test_what_a_medium_lists_and_lacks_is_told(archive: Archive, inbox: Path) -> None:
+    folder = medium(inbox / "cd", [["ST0", "0001"], ["ST0", "0002"], ["..", "..", "etc", "passwd"]])
+    for path in write_series(folder / "st0", 3):
+        path.rename(path.with_suffix(""))
+    (folder / "st0" / "0002").unlink()
+    report = import_path(archive, inbox)
+    assert counts(report) == (2, 0, 0, 1, 0)
+    assert [each.name for each in report.missing] == ["cd/ST0/0002", "cd/../../etc/passwd"]
+    assert not report.is_clean
+
+
+def test_a_broken_directory_stops_nothing(archive: Archive, inbox: Path) -> None:
+    folder = medium(inbox / "cd", [["ST0", "0001"]])
+    content = (folder / "DICOMDIR").read_bytes()
+    (folder / "DICOMDIR").write_bytes(content[:-12])
+    write_series(folder / "ST0", 1)
+    assert counts(import_path(archive, inbox)) == (1, 0, 0, 0, 1)
+
+
+BARE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+
+
+@pytest.mark.parametrize("syntax", BARE)
+def test_a_dataset_without_its_start_is_taken_as_it_is(
+    archive: Archive, inbox: Path, syntax: str
+) -> None:
+    whole = part10_of(slice_of(1), syntax)
+    bare = whole[dataset_offset(whole) :]
+    (inbox / "bare").write_bytes(bare)
+    assert counts(import_path(archive, inbox)) == (1, 0, 0, 0, 0)
+    (digest,) = archive.objects.digests()
+    kept = archive.objects.get(digest)
+    assert kept[dataset_offset(kept) :] == bare
+    # The same from elsewhere, with its start, is the same.
+    (inbox / "bare").write_bytes(whole)
+    assert counts(import_path(archive, inbox)) == (0, 1, 0, 0, 0)
+
+
+def test_a_file_meta_group_without_preamble_is_taken(archive: Archive, inbox: Path) -> None:
+    (inbox / "a").write_bytes(part10_of(slice_of(1))[132:])
+    assert counts(import_path(archive, inbox)) == (1, 0, 0, 0, 0)
+
+
+def test_compressed_pixels_without_a_start_are_refused(archive: Archive, inbox: Path) -> None:
+    dataset = slice_of(1)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.compress(RLELossless, generate_instance_uid=False)
+    whole = part10_of(dataset, RLELossless)
+    (inbox / "a").write_bytes(whole[dataset_offset(whole) :])
+    (refused,) = import_path(archive, inbox).refused
+    assert "without its start" in refused.reason
+    assert "dcmconv" in refused.hint
+
+
+def test_archives_within_archives(archive: Archive, inbox: Path) -> None:
+    zipped(inbox / "inner.zip", instances(2))
+    tarred(inbox / "inner.tar.gz", {"c": part10_of(slice_of(3))})
+    parts = {path.name: path.read_bytes() for path in sorted(inbox.iterdir())}
+    for name in parts:
+        (inbox / name).unlink()
+    outer = zipped(inbox / "outer.zip", parts | {"d": part10_of(slice_of(4))})
+    assert counts(import_path(archive, outer)) == (4, 0, 0, 0, 0)
+    third = zipped(inbox / "third.zip", {"outer.zip": outer.read_bytes()})
+    report = import_path(archive, third)
+    assert [each.name for each in report.refused] == ["third.zip/outer.zip"]
+    assert "three deep" in report.refused[0].reason
+
+
+def test_a_packed_instance(archive: Archive, inbox: Path) -> None:
+    (inbox / "a.dcm.gz").write_bytes(gzip.compress(part10_of(slice_of(1))))
+    assert counts(import_path(archive, inbox)) == (1, 0, 0, 0, 0)
+
+
+def test_the_report_has_a_line_a_file(archive: Archive, inbox: Path, tmp_path: Path) -> None:
+    write_series(inbox / "ct", 2)
+    (inbox / "cut,\n.dcm").write_bytes(part10_of(slice_of(3))[:400])
+    (inbox / "notes.txt").write_text("x")
+    with written_report(tmp_path / "report.csv") as write:
+        import_path(archive, inbox, on_file=write)
+    with (tmp_path / "report.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["outcome"] for row in rows] == ["new", "new", "refused", "skipped"]
+    assert rows[0]["instance_uid"] == uid(1)
+    assert rows[2]["reason"]
+    assert rows[2]["hint"]
 
 
 def test_broken_files_are_named_and_stop_nothing(archive: Archive, inbox: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 from sightline import clock, log
 from sightline.archive.archive import Archive
@@ -16,6 +17,7 @@ from sightline.hub.hub import Hub
 from sightline.intake.connections import listen
 from sightline.intake.dimse import Listener
 from sightline.intake.mllp import MllpListener
+from sightline.intake.watched import WatchedFolder
 from sightline.settings import Settings
 from sightline.web.app import create_app
 from sightline.web.server import WebServer
@@ -38,6 +40,12 @@ def run_up(settings: Settings) -> None:
     hl7 = MllpListener(archive, settings) if settings.hl7_port else None
     web = WebServer(settings, create_app(settings, archive, hub))
     worker = ChildProcess(settings, ("worker",))
+    watched = WatchedFolder(
+        archive,
+        Path(settings.watch_dir),
+        quiet_s=settings.watch_quiet_s,
+        default_issuer=settings.issuer_of("watch"),
+    )
     receiving: Listener | Receivers
     if settings.receivers == 1:
         receiving = Listener(archive, settings)
@@ -48,6 +56,8 @@ def run_up(settings: Settings) -> None:
         if hl7 is not None:
             hl7.start()
         web.start()
+        if settings.watch_dir:
+            watched.start()
         worker.start()
         _log.info("up", web=web.url, dimse=f"{settings.ae_title}@{settings.host}:{receiving.port}")
         while not stop.wait(_TICK_S):
@@ -56,6 +66,7 @@ def run_up(settings: Settings) -> None:
                 receiving.revive()
     finally:
         worker.stop()
+        watched.stop()
         web.stop()
         if hl7 is not None:
             hl7.stop()

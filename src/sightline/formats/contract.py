@@ -38,6 +38,7 @@ FORMATS: Registry[Format] = Registry(
     kind=Format,
     skip=frozenset(
         {
+            "bare_dataset",
             "class_codes",
             "contract",
             "dicom_attributes",
@@ -57,6 +58,7 @@ FORMATS: Registry[Format] = Registry(
             "fhir",
             "hl7",
             "kos",
+            "media_directory",
             "result_object",
             "seg",
             "sr",

@@ -1,6 +1,7 @@
 """The files at a path: of folders, zip and tar archives, one by one and within bounds.
 
-Names are shown to people and used for nothing else. Archives within archives stay closed.
+Names are shown to people and used for nothing else. An archive within an archive is opened, one
+within that stays closed.
 """
 
 import dataclasses
@@ -9,23 +10,28 @@ import io
 import os
 import struct
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from sightline.errors import BadFile
+from sightline.formats.bare_dataset import has_start, may_be_bare
 
-_PREAMBLE_BYTES = 132
 _MAX_FILE_BYTES = 2 * 1024**3
 # DEFLATE reaches 1,030 on nothing but zeros; a large mask of a few voxels reaches 300.
 _MAX_RATIO = 500
 _FREE_BYTES = 64 * 1024**2
+# What is packed already hardly packs again.
+_MAX_INNER_RATIO = 4
+_FREE_INNER_BYTES = 16 * 1024**2
 _STEP_BYTES = 1024**2
 _MAX_STEP_BYTES = 16 * _STEP_BYTES
 _BLOCK_BYTES = 512
+_ZIP, _GZIP = (b"PK\x03\x04", b"PK\x05\x06"), b"\x1f\x8b"
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 # What the standard library raises on damaged and unsupported archives.
 _DAMAGES = (
@@ -49,12 +55,14 @@ class Found:
         name: for people only; printable.
         content: all of it; empty where it does not look like DICOM or was refused.
         refused: why it was not read; empty where it was.
+        hint: what to do about that.
         weight_bytes: how much of what lies on disk has been gone through for it.
     """
 
     name: str
     content: bytes = b""
     refused: str = ""
+    hint: str = ""
     weight_bytes: int
 
 
@@ -74,8 +82,9 @@ def find_files(path: Path) -> Iterator[Found]:
     for each in _files(path):
         name = each.name if each == path else str(each.relative_to(path))
         try:
-            for closed in _unpack(each, name):
-                yield _read(closed)
+            with each.open("rb") as file:
+                for closed in _unpack(file, name, size_bytes=each.stat().st_size):
+                    yield from _read(closed, is_inner=closed.name != name)
         except (BadFile, *_DAMAGES) as error:
             yield _refused(name, error)
 
@@ -98,35 +107,60 @@ def _files(path: Path) -> Iterator[Path]:
             yield each
 
 
-def _unpack(path: Path, name: str) -> Iterator[_Closed]:
-    with path.open("rb") as file:
-        head = file.read(_BLOCK_BYTES)
+def _unpack(file: IO[bytes], name: str, *, size_bytes: int) -> Iterator[_Closed]:
+    """Give the members of an archive; of any other file, itself."""
+    head = file.read(_BLOCK_BYTES)
+    file.seek(0)
+    if not _is_archive(head):
+        yield _Closed(
+            name=name,
+            open=partial(_borrow, file),
+            size_bytes=size_bytes,
+            weight_bytes=size_bytes,
+        )
+    elif head.startswith(_ZIP):
+        yield from _members_of_zip(file, name)
+    elif head.startswith(_GZIP):
+        yield from _members_of_gzip(file, name, size_bytes)
+    else:
+        yield from _members_of_tar(file, file, name)
+
+
+class _Borrowed(io.RawIOBase):
+    """A file, from its beginning, that stays open when this is closed."""
+
+    def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
+        self._file = file
         file.seek(0)
-        if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-            yield from _members_of_zip(file, name)
-        elif _is_tar(head):
-            yield from _members_of_tar(file, file, name)
-        elif head.startswith(b"\x1f\x8b") and _is_tar(_first_block(path)):
-            _check_gzip(file)
-            with gzip.GzipFile(fileobj=file) as inflated:
-                yield from _members_of_tar(inflated, file, name)
-        else:
-            size_bytes = path.stat().st_size
-            yield _Closed(
-                name=name,
-                open=lambda: path.open("rb"),
-                size_bytes=size_bytes,
-                weight_bytes=size_bytes,
-            )
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+
+def _borrow(file: IO[bytes] | gzip.GzipFile) -> IO[bytes]:
+    return cast("IO[bytes]", _Borrowed(file))
 
 
 def _is_tar(head: bytes) -> bool:
     return head[257:262] == b"ustar"
 
 
-def _first_block(path: Path) -> bytes:
-    with gzip.open(path) as inflated:
-        return inflated.read(_BLOCK_BYTES)
+def _members_of_gzip(file: IO[bytes], name: str, size_bytes: int) -> Iterator[_Closed]:
+    with gzip.GzipFile(fileobj=file) as inflated:
+        is_archive = _is_tar(inflated.read(_BLOCK_BYTES))
+    file.seek(0)
+    _check_gzip(file)
+    with gzip.GzipFile(fileobj=file) as inflated:
+        if is_archive:
+            yield from _members_of_tar(inflated, file, name)
+            return
+        # One file, packed: a compressed instance as some archives keep them.
+        yield _Closed(
+            name=f"{name}/{name.removesuffix('.gz')}",
+            open=partial(_borrow, inflated),
+            size_bytes=_FREE_BYTES + _MAX_RATIO * size_bytes,
+            weight_bytes=size_bytes,
+        )
 
 
 def _check_gzip(file: IO[bytes]) -> None:
@@ -219,30 +253,69 @@ class _Forward(io.RawIOBase):
         return content
 
 
-def _read(closed: _Closed) -> Found:
+def _read(closed: _Closed, *, is_inner: bool) -> Iterator[Found]:
+    """Read a file whole if it looks like DICOM; open it where it is an archive of its own."""
     try:
         with closed.open() as file:
-            content = _read_dicom(file, closed.size_bytes)
+            head = file.read(_BLOCK_BYTES)
+            if is_inner and _is_archive(head):
+                yield from _open_inner(closed, head, file)
+                return
+            content = _read_dicom(head, file, closed.size_bytes)
     except (BadFile, *_DAMAGES) as error:
-        return _refused(closed.name, error, weight_bytes=closed.weight_bytes)
-    return Found(name=_printable(closed.name), content=content, weight_bytes=closed.weight_bytes)
+        yield _refused(closed.name, error, weight_bytes=closed.weight_bytes)
+        return
+    name = _printable(closed.name)
+    yield Found(name=name, content=content, weight_bytes=closed.weight_bytes)
 
 
-def _read_dicom(file: IO[bytes], size_bytes: int) -> bytes:
-    """Read a file whole if it looks like DICOM; else return nothing."""
-    content = bytearray(file.read(_PREAMBLE_BYTES))
-    if content[_PREAMBLE_BYTES - 4 :] != b"DICM":
+def _is_archive(head: bytes) -> bool:
+    # The preamble of a DICOM file is free: it may be the start of something else.
+    return not has_start(head) and (head.startswith((*_ZIP, _GZIP)) or _is_tar(head))
+
+
+def _open_inner(closed: _Closed, head: bytes, file: IO[bytes]) -> Iterator[Found]:
+    """Go through an archive within an archive; what it holds besides files stays closed."""
+    largest = _FREE_INNER_BYTES + _MAX_INNER_RATIO * closed.weight_bytes
+    weight_bytes = closed.weight_bytes
+    with tempfile.TemporaryFile() as copy:
+        part = head
+        while part:
+            copy.write(part)
+            if copy.tell() > min(largest, _MAX_FILE_BYTES):
+                raise _suspicious(f"an archive within it unpacks to {copy.tell()} bytes and more")
+            part = file.read(_STEP_BYTES)
+        size_bytes = copy.tell()
+        copy.seek(0)
+        for member in _unpack(copy, closed.name, size_bytes=size_bytes):
+            with member.open() as inner:
+                start = inner.read(_BLOCK_BYTES)
+                if _is_archive(start):
+                    raise _suspicious("archives lie within it three deep")
+                content = _read_dicom(start, inner, member.size_bytes)
+            name = _printable(member.name)
+            yield Found(name=name, content=content, weight_bytes=weight_bytes)
+            weight_bytes = 0
+
+
+def _read_dicom(head: bytes, file: IO[bytes], size_bytes: int) -> bytes:
+    if not (has_start(head) or may_be_bare(head)):
         return b""
     if size_bytes > _MAX_FILE_BYTES:
         raise BadFile(f"it has more than {_MAX_FILE_BYTES} bytes", hint="Send it by DICOM.")
+    content = bytearray(head)
     while step := file.read(_STEP_BYTES):
         content += step
+        if len(content) > _MAX_FILE_BYTES:
+            raise BadFile(f"it has more than {_MAX_FILE_BYTES} bytes", hint="Send it by DICOM.")
     return bytes(content)
 
 
 def _refused(name: str, error: Exception, *, weight_bytes: int = 0) -> Found:
-    told = error.problem if isinstance(error, BadFile) else f"damaged: {type(error).__name__}"
-    return Found(name=_printable(name), refused=told, weight_bytes=weight_bytes)
+    told, hint = f"damaged: {type(error).__name__}", "Pack it again, or give the files unpacked."
+    if isinstance(error, BadFile):
+        told, hint = error.problem, error.hint
+    return Found(name=_printable(name), refused=told, hint=hint, weight_bytes=weight_bytes)
 
 
 def _suspicious(why: str) -> BadFile:
