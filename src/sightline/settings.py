@@ -46,8 +46,8 @@ class Settings(BaseSettings):
     default_issuers: str = Field(
         default="",
         description="Whose patient ids a sender means that names no issuer: `SENDER=ISSUER` pairs, "
-        "comma-separated. A sender is an AE title, `import`, `stow`, or an HL7 sending facility; "
-        "`*` is every other one. Set it before the first study comes.",
+        "comma-separated. A sender is an AE title, `import`, `watch`, `stow`, or an HL7 sending "
+        "facility; `*` is every other one. Set it before the first study comes.",
     )
     hl7_port: Port = Field(
         default=0, description="Port of the HL7 v2 listener (MLLP). 0: it does not listen."

@@ -64,6 +64,16 @@ class ListenerProcess:
         assert self.process is not None
         return max(int(each.name) for each in Path(f"/proc/{self.process.pid}/fd").iterdir())
 
+    def memory_kib(self, name: str) -> int:
+        """Return `VmRSS`, or its peak `VmHWM`."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(status.split(f"{name}:")[1].split()[0])
+
+    def forget_peak(self) -> None:
+        assert self.process is not None
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
+
     def stop(self) -> None:
         if self.process is not None:
             end(self.process)

@@ -11,6 +11,7 @@ VERIFICATION = "1.2.840.10008.1.1"
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 _APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _C_STORE_RQ = 0x0001
+_PDV_BYTES = 64 * 1024
 
 
 def associate_request(
@@ -55,7 +56,10 @@ def read_pdu(connection: socket.socket) -> tuple[int, bytes]:
 def store(connection: socket.socket, sop_class: str, instance_uid: str, dataset: bytes) -> int:
     """Send a C-STORE-RQ and return the status that is answered."""
     connection.sendall(pdu(4, pdv(3, command(sop_class, instance_uid))))
-    connection.sendall(pdu(4, pdv(2, dataset)))
+    parts = [dataset[at : at + _PDV_BYTES] for at in range(0, len(dataset), _PDV_BYTES)] or [b""]
+    for part in parts[:-1]:
+        connection.sendall(pdu(4, pdv(0, part)))
+    connection.sendall(pdu(4, pdv(2, parts[-1])))
     kind, answer = read_pdu(connection)
     assert kind == 4
     at = answer.index(struct.pack("<HHL", 0x0000, 0x0900, 2))

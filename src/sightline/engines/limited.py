@@ -52,7 +52,7 @@ class Limits:
         answer_bytes: of all arrays and bytes that come back.
     """
 
-    cpu_s: float = 1.5
+    cpu_s: float = 1.0
     wall_s: float = 120.0
     memory_bytes: int = 2 * _GIB
     answer_bytes: int = 1 * _GIB
@@ -67,7 +67,7 @@ class Limits:
         """
         mib = size_bytes / 1024**2
         return cls(
-            cpu_s=1.5 + mib + 0.02 * min(max(frames, 1), _MOST_FRAMES),
+            cpu_s=1.0 + mib + 0.02 * min(max(frames, 1), _MOST_FRAMES),
             wall_s=120.0 + 5.0 * mib,
             memory_bytes=4 * _GIB + 16 * size_bytes,
             answer_bytes=2 * _GIB + 8 * size_bytes,

@@ -8,7 +8,15 @@ from typing import TypeAlias
 from sightline import log
 from sightline.archive.archive import Archive
 from sightline.archive.search import FoundInstance
-from sightline.errors import DamagedObject, NotDicom, PeerFailed, Refused, UnknownName
+from sightline.engines.limited import Limits
+from sightline.errors import (
+    BadFile,
+    DamagedObject,
+    NotDicom,
+    PeerFailed,
+    Refused,
+    UnknownName,
+)
 from sightline.formats.dicom_dataset import rewritten
 from sightline.formats.dicom_elements import dataset_offset
 from sightline.intake.commands import Field, Fields, Kind
@@ -182,7 +190,7 @@ class _Getting:
         for each in found:
             try:
                 yield each.uid, self._store(association, each)
-            except (DamagedObject, UnknownName, NotDicom) as error:
+            except (DamagedObject, UnknownName, BadFile) as error:
                 _log.error("get_failed", instance=each.uid, problem=error.problem)
                 yield each.uid, error.problem
 
@@ -198,7 +206,8 @@ class _Getting:
         if chosen.transfer_syntax_uid == instance.transfer_syntax_uid:
             dataset = content[dataset_offset(content) :]
         else:
-            dataset = rewritten(content, chosen.transfer_syntax_uid)
+            limits = Limits.for_bytes(len(content))
+            dataset = limits.call(rewritten, content, chosen.transfer_syntax_uid)
         fields: Fields = {
             Field.AFFECTED_SOP_CLASS_UID: instance.sop_class_uid,
             Field.COMMAND_FIELD: Kind.C_STORE,
