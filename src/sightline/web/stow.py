@@ -34,7 +34,7 @@ _SILENCE_S = 30.0
 _AT_ONCE = 4
 _MOST_UNDERWAY_BYTES = 32 * 1024 * 1024
 _MOST_PARTS = 100_000
-_MOST_JUNK = 1000
+_MOST_JUNK = 100
 _TAKEN = f'Send `Content-Type: {MULTIPART}; type="{DICOM}"; boundary=...` with Part 10 files.'
 
 
