@@ -12,10 +12,11 @@ from sightline.app.retention import RULES_FILE, apply, list_due
 from sightline.app.verifying import remove_orphans, verify
 from sightline.archive.archive import Archive
 from sightline.archive.clinical import Letter, take, waiting_records
+from sightline.archive.completeness import complete_quiet_studies
 from sightline.archive.receiving import keep
 from sightline.archive.results import start_prediction
 from sightline.archive.retention import Due, retire
-from sightline.archive.studies import complete_quiet_studies, list_studies
+from sightline.archive.studies import list_studies
 from sightline.archive.ties import load_rules
 from sightline.audit.chain import entries
 from sightline.catalog.archive_tables import INSTANCE, METADATA, STUDY

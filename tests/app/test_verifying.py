@@ -10,8 +10,9 @@ import pytest
 
 from sightline.app.verifying import STATE_FILE, STEPS, remove_orphans, repair, verify
 from sightline.archive.archive import Archive
+from sightline.archive.quarantine import holdings
 from sightline.archive.receiving import keep
-from sightline.archive.studies import holdings, study
+from sightline.archive.studies import study
 from sightline.catalog.archive_tables import INSTANCE
 from sightline.errors import DamagedObject
 from sightline.hub.hub import Hub

@@ -316,10 +316,10 @@ def test_damaged_and_exchanged_files_are_held_the_others_pass(tmp_path: Path, va
     series = write_series(volume(), tmp_path / "ct", visit=visit(3))
     study = study_in(series.files)
     damaged, exchanged, broken, *_ = study.instances
-    damaged.path.write_bytes(damaged.path.read_bytes()[:-2] + b"??")
-    content = broken.path.read_bytes()
+    series.files[0].write_bytes(damaged.read()[:-2] + b"??")
+    content = broken.read()
     cut = content.replace(b"\x28\x00\x10\x00US\x02\x00", b"\x28\x00\x10\x00US\xff\xff", 1)
-    broken.path.write_bytes(cut)
+    series.files[2].write_bytes(cut)
     instances = (
         damaged,
         dataclasses.replace(exchanged, uid=InstanceUid("1.2.3")),

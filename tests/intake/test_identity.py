@@ -9,9 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
+from sightline.archive.quarantine import holdings
 from sightline.archive.search import Window, search_studies
 from sightline.archive.search_keys import Keys
-from sightline.archive.studies import holdings, study
+from sightline.archive.studies import study
 from sightline.archive.worklist import worklist
 from sightline.audit.anchor import Anchor
 from sightline.catalog.archive_tables import PATIENT, STUDY

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
-from sightline.archive.studies import holdings
+from sightline.archive.quarantine import holdings
 from sightline.archive.verifying import verify_archive_part
 from sightline.catalog.archive_tables import INSTANCE, PATIENT, SERIES, STUDY
 from sightline.errors import PeerFailed

@@ -70,6 +70,7 @@ RULES: Registry[Rule] = Registry(
             "codestreams",
             "contract",
             "dataset",
+            "decisions",
             "door",
             "faces",
             "folder",
