@@ -126,8 +126,9 @@ def test_what_is_not_kept_is_told_with_its_reason(
 ) -> None:
     fill(archive, tmp_path / "in")
     damaged = study(archive, StudyUid(STUDY)).instances[2]
-    damaged.path.chmod(0o600)
-    damaged.path.write_bytes(b"damaged")
+    path = archive.objects.blobs.path(damaged.digest)
+    assert path is not None
+    path.write_bytes(b"damaged")
     request = asks_for((CT, uid(1)), (MR, uid(2)), (CT, str(damaged.uid)), (CT, "1.2.3"))
     ask(scanner, listener, request, reports)
     ((event_type, report),) = reports

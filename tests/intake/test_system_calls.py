@@ -102,7 +102,7 @@ def check_acknowledgement(answer: Call, every: list[Call], *, since: int) -> str
     assert name is not None
     sync = first({"fsync", "fdatasync"}, name[0], own, after=write.ended)
     rename = first({"rename", "renameat", "renameat2"}, name[0], own, after=sync.ended)
-    target = re.search(r'objects/([0-9a-f]{2})/([0-9a-f]{64})"', rename.arguments)
+    target = re.search(r'objects/([0-9a-f]{2})/([0-9a-f]{64})(?:\.split)?"', rename.arguments)
     assert target is not None
     folder = first({"fsync"}, f"objects/{target[1]}>", own, after=rename.ended)
     # Another thread may commit for this one.

@@ -147,13 +147,13 @@ def test_an_archive_that_cannot_be_written_leaves_the_files(archive: Archive, in
     inbox.mkdir()
     (inbox / "a.dcm").write_bytes(part10_of(slice_of(1)))
     running = WatchedFolder(archive, inbox, quiet_s=0.0)
-    archive.objects.folder.rename(archive.objects.folder.with_name("away"))
-    archive.objects.folder.touch()
+    archive.objects.blobs.folder.rename(archive.objects.blobs.folder.with_name("away"))
+    archive.objects.blobs.folder.touch()
     with pytest.raises(BadSettings):
         running.take_due()
     assert names(inbox) == {"a.dcm"}
-    archive.objects.folder.unlink()
-    archive.objects.folder.with_name("away").rename(archive.objects.folder)
+    archive.objects.blobs.folder.unlink()
+    archive.objects.blobs.folder.with_name("away").rename(archive.objects.blobs.folder)
     assert running.take_due() == 1
 
 
@@ -168,7 +168,7 @@ def test_kills_lose_and_double_nothing(archive: Archive, inbox: Path, kills: int
     chance = random.Random(7)  # noqa: S311 - only moments are drawn
     inbox.mkdir()
     write_series(inbox / "ct", 10 * kills)
-    command = [sys.executable, "-c", _WATCH, str(archive.objects.folder.parent), str(inbox)]
+    command = [sys.executable, "-c", _WATCH, str(archive.objects.blobs.folder.parent), str(inbox)]
     for _ in range(kills):
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         time.sleep(0.8 + chance.uniform(0.0, 0.6))

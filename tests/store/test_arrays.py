@@ -94,7 +94,7 @@ def test_what_is_no_array_is_said_so(tmp_path: Path, damage: str) -> None:
         write_array(path, np.zeros((4, 4, 4), dtype=np.int16), {})
         (path / "zarr.json").write_text("{" if damage == "no json" else "{}", encoding="utf-8")
     with pytest.raises(
-        DamagedObject, match="array array (cannot be read|is not as it was written)"
+        DamagedObject, match=r"array array (cannot be read|is not as it was written)"
     ):
         StoredArray.open(path)
 

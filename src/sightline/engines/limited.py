@@ -35,8 +35,6 @@ _AT_ONCE = max(2, os.cpu_count() or 1)
 # What decoders leak does not pile up for ever.
 _MOST_TASKS = 500
 _MOST_FRAMES = 10_000
-# An enhanced image holds many in one file.
-_FRAMES_OF_ENHANCED = 2000
 _LARGEST_TOLD_BYTES = 64 * 1024**2
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
@@ -74,10 +72,14 @@ class Limits:
         )
 
     @classmethod
-    def for_files(cls, files: Sequence[Path]) -> Self:
-        """Return limits that honest work on a series keeps by a wide margin."""
-        size_bytes = sum(path.stat().st_size for path in files)
-        return cls.for_bytes(size_bytes, frames=max(len(files), _FRAMES_OF_ENHANCED))
+    def for_files(cls, files: Sequence[Path], *, frames: int) -> Self:
+        """Return limits that honest work on a series keeps by a wide margin.
+
+        Args:
+            files: of its instances.
+            frames: of all of them together.
+        """
+        return cls.for_bytes(sum(path.stat().st_size for path in files), frames=frames)
 
     def call(self, function: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
         """Call a function of a module's top level in a child process and return its answer.

@@ -32,6 +32,10 @@ _NO_VR = b""
 _MAX_DEPTH = 64
 # Thousands of frames with dozens of attributes each make some 300,000, all of them in sequences.
 MAX_ELEMENTS = 500_000
+# An item that says something has its own header and an element at least: about 50 bytes. More
+# items than this are there to keep a reader busy.
+_FEW_ITEMS = 20_000
+_LEAST_ITEM_BYTES = 32
 """Elements, items and fragments of one instance."""
 
 MAX_TOP_LEVEL = 20_000
@@ -202,6 +206,7 @@ class _Walk:
         self._size_bytes = size_bytes
         self._is_implicit = encoding.is_implicit
         self._left = MAX_ELEMENTS
+        self._items_left = _FEW_ITEMS + self._size_bytes // _LEAST_ITEM_BYTES
         self._tag = struct.Struct(encoding.order + "HH")
         self._short = struct.Struct(encoding.order + "H")
         self._long = struct.Struct(encoding.order + "L")
@@ -293,6 +298,9 @@ class _Walk:
         if tag == _SEQUENCE_END:
             open_levels.pop()
         elif tag == _ITEM:
+            self._items_left -= 1
+            if self._items_left < 0:
+                raise _broken("its sequences have far more items than there are bytes to fill them")
             end = None if length == _UNDEFINED else offset + length
             open_levels.append(_Level(end, is_item=True, is_implicit=level.is_implicit))
         else:

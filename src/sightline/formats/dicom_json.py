@@ -21,6 +21,9 @@ Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | None
 _BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _REAL_VRS = frozenset({"DS", "FD", "FL"})
 _INLINE_BYTES = 1024
+# PS3.19 table A.1.5-2 lets texts of these VRs be bulk data, too.
+_LONG_TEXT_VRS = frozenset({"LT", "ST", "UC", "UT"})
+_INLINE_TEXT_BYTES = 64 * 1024
 # File meta, and the padding after the last element.
 _LEFT_OUT_GROUPS = frozenset({0x0002, 0xFFFC})
 # No VR that the dictionary leaves open, and none that holds a long value.
@@ -82,6 +85,10 @@ def read_bulk(content: bytes, path: str) -> bytes:
     with broken_values_are_not_dicom("find the value"):
         for sequence, item in zip(places[::2], places[1::2], strict=True):
             dataset = dataset[int(sequence, 16)].value[int(item)]
+        # As in `_describe_tag`.
+        raw = cast("DataElement | RawDataElement", dataset.get_item(int(tag, 16)))
+        if isinstance(raw, RawDataElement) and _is_long_text(raw):
+            return raw.value or b""
         value = dataset[int(tag, 16)].value
     if not isinstance(value, bytes):
         raise NotDicom(
@@ -145,6 +152,8 @@ def _describe_tag(dataset: pydicom.Dataset, tag: BaseTag, uri: str) -> Json:
     """Describe an element; most of a series are alike from one instance to the next."""
     # Its annotation hides that what was not looked at yet comes raw.
     raw = cast("DataElement | RawDataElement", dataset.get_item(tag))
+    if isinstance(raw, RawDataElement) and _is_long_text(raw):
+        return {"vr": str(raw.VR), "BulkDataURI": f"{uri}/{tag:08X}"}
     if not isinstance(raw, RawDataElement) or not _is_alike(raw):
         return _describe_element(dataset[tag], uri)
     charset = dataset.original_character_set
@@ -156,6 +165,10 @@ def _describe_tag(dataset: pydicom.Dataset, tag: BaseTag, uri: str) -> Json:
             _KNOWN.clear()
         _KNOWN[key] = known
     return known
+
+
+def _is_long_text(raw: RawDataElement) -> bool:
+    return raw.VR in _LONG_TEXT_VRS and len(raw.value or b"") > _INLINE_TEXT_BYTES
 
 
 def _is_alike(raw: RawDataElement) -> bool:

@@ -67,7 +67,8 @@ def admit(hub: Hub, study: DeidentifiedStudy) -> Relinked | None:
         _enter_instances(connection, study, kept)
     for series_uid, members in _image_series(kept).items():
         with hub.objects.local_copies([each.digest for each in members]) as files:
-            make_volumes(hub, series_uid, files)
+            frames = sum(each.header.frames or 1 for each in members)
+            make_volumes(hub, series_uid, files, frames=frames)
     for each in kept:
         if each.instance.lineage_id:
             _admit_result(hub, each)
@@ -155,10 +156,10 @@ def _image_series(kept: Sequence[_Kept]) -> dict[HubSeriesUid, list[_Kept]]:
     return series
 
 
-def make_volumes(hub: Hub, series_uid: HubSeriesUid, files: list[Path]) -> None:
+def make_volumes(hub: Hub, series_uid: HubSeriesUid, files: list[Path], *, frames: int) -> None:
     """Make the volumes of a series from its files, or note why there is none."""
     try:
-        series = Limits.for_files(files).call(read_volumes, files)
+        series = Limits.for_files(files, frames=frames).call(read_volumes, files)
     except BadFile as error:
         mark_series(hub, series_uid, volumes=[], not_volume=error.problem)
         _log.info("series_is_no_volume", series=series_uid, why=error.problem)

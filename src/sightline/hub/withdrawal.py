@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from sightline import log
 from sightline.catalog.hub_tables import ANNOTATION, INSTANCE, NODE
+from sightline.formats.dicom_file import read_header
 from sightline.formats.seg import SEGMENTATION_STORAGE
 from sightline.hub.admission import make_volumes, mark_series
 from sightline.hub.hub import Hub
@@ -74,7 +75,8 @@ def _make_volume_of_rest(hub: Hub, series_uid: HubSeriesUid, reason: str) -> Non
         digests = [Digest(digest) for digest in left]
     if digests:
         with hub.objects.local_copies(digests) as files:
-            make_volumes(hub, series_uid, files)
+            frames = sum(read_header(path.read_bytes()).frames or 1 for path in files)
+            make_volumes(hub, series_uid, files, frames=frames)
     else:
         why = f"all of it was withdrawn: {reason}"
         mark_series(hub, series_uid, volumes=[], not_volume=why)

@@ -31,6 +31,8 @@ _FREE_INNER_BYTES = 16 * 1024**2
 _STEP_BYTES = 1024**2
 _MAX_STEP_BYTES = 16 * _STEP_BYTES
 _BLOCK_BYTES = 512
+# The four UIDs of an instance take more; so does the shortest archive.
+_SMALLEST_BYTES = 20
 _ZIP, _GZIP = (b"PK\x03\x04", b"PK\x05\x06"), b"\x1f\x8b"
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 # What the standard library raises on damaged and unsupported archives.
@@ -255,6 +257,9 @@ class _Forward(io.RawIOBase):
 
 def _read(closed: _Closed, *, is_inner: bool) -> Iterator[Found]:
     """Read a file whole if it looks like DICOM; open it where it is an archive of its own."""
+    if is_inner and closed.size_bytes < _SMALLEST_BYTES:
+        yield Found(name=_printable(closed.name), weight_bytes=closed.weight_bytes)
+        return
     try:
         with closed.open() as file:
             head = file.read(_BLOCK_BYTES)

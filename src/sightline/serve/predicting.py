@@ -16,6 +16,7 @@ from sightline.archive.results import start_prediction
 from sightline.archive.studies import study, study_of_series
 from sightline.engines.limited import Limits
 from sightline.errors import UnsoundSeries
+from sightline.formats.dicom_file import read_header
 from sightline.formats.dicom_image import SeriesGrid, SeriesVolumes, read_volumes
 from sightline.formats.sc import write_sc
 from sightline.formats.seg import write_seg
@@ -124,7 +125,9 @@ def _predict(
     files: list[Path],
 ) -> Predicted:
     recipe = recipe_of(record)
-    volume, grid = _choose(recipe, Limits.for_files(files).call(read_volumes, files))
+    frames = sum(read_header(path.read_bytes()).frames or 1 for path in files)
+    limits = Limits.for_files(files, frames=frames)
+    volume, grid = _choose(recipe, limits.call(read_volumes, files))
     began = clock.monotonic()
     drawn = engine.predict(record, volume)
     finding = _finding(recipe, drawn, prediction)
