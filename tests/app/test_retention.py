@@ -176,10 +176,10 @@ def test_a_report_whose_study_went_waits_in_sight_and_the_log_tells(
     letter = Letter(content=b"a report", sender="RIS", control_id="1", kind="test")
     take(archive, letter, lambda: Clinical(records=(said,)), rules=load_rules(settings))
     assert waiting_records(archive) == []
+    age_files(archive)
     assert apply(settings, archive, list_due(settings, archive, hub), tell=lambda _due: None) == 1
     (waits,) = waiting_records(archive)
     assert waits.waiting == "its study was let go by the retention rules"
-    age_files(archive)
     assert flaws_of(settings, archive, hub) == []  # the message's object is nobody's orphan
     (entry,) = entries(archive.database)
     assert (entry.event.action, entry.event.objects) == ("study_retired", (f"study:{uid}",))
