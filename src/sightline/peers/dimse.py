@@ -11,6 +11,7 @@ from typing import TypeAlias
 import pydicom
 from pynetdicom import _config, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext, build_context, build_role
 
 from sightline import clock
@@ -322,7 +323,11 @@ def _not_established(destination: Destination, association: Association) -> Peer
     answer = association.acceptor.primitive
     if answer is not None and answer.result == _ACCEPTED:
         return PeerFailed(f"{destination} takes nothing of what we propose", hint=ASK)
-    if not association.is_rejected or answer is None:
+    if answer is None:
+        # pynetdicom takes a connection that a quick refusal ended before it looked for one that
+        # never was, and leaves the refusal unread.
+        answer = association.dul.receive_pdu(wait=False)
+    if not isinstance(answer, A_ASSOCIATE) or answer.result == _ACCEPTED:
         return PeerFailed(f"{destination} did not complete the association", hint=ASK)
     return PeerFailed(
         f"{destination} rejected the association: {answer.reason_str}",
