@@ -23,7 +23,7 @@ import tempfile
 import time
 import urllib.request
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -68,11 +68,12 @@ Rates = dict[tuple[str, int], list[tuple[float, float]]]
 
 
 class Running(NamedTuple):
-    """A receiver that runs: its port, its process, and what tells how many instances it has."""
+    """A receiver that runs: its ports, its process, and what tells how many instances it has."""
 
     port: int
     process: int
     count: Count
+    web_port: int = 0
 
 
 Receiver = Callable[[Path], AbstractContextManager[Running]]
@@ -210,13 +211,13 @@ def sightline(receivers: int) -> Receiver:
         log = folder / "log"
         command = [sys.executable, "-m", "sightline", "up"]
         with running(command, os.environ | settings, is_up, log=log) as process:
-            yield Running(port, process, count)
+            yield Running(port, process, count, web_port)
 
     return start
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[Running]:
+def orthanc(folder: Path, *, plugins: Sequence[Path] = ()) -> Iterator[Running]:
     """Run Orthanc as fast as it goes while it makes durable what it stores."""
     folder.mkdir(parents=True)
     port, http_port = free_port(), free_port()
@@ -234,7 +235,7 @@ def orthanc(folder: Path) -> Iterator[Running]:
         "SaveJobs": False,
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
-        "Plugins": [],
+        "Plugins": list(map(str, plugins)),
     }
     path = folder / "orthanc.json"
     path.write_text(json.dumps(settings))
@@ -249,7 +250,7 @@ def orthanc(folder: Path) -> Iterator[Running]:
     is_up = lambda: answers(port) and listens(http_port)  # noqa: E731 - it fits a line
     # Built on DCMTK, it reads the same variables as the sender, for its answers.
     with running([binary, str(path)], os.environ | UNDELAYED, is_up) as process:
-        yield Running(port, process, count)
+        yield Running(port, process, count, http_port)
 
 
 @contextmanager

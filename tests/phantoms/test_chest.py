@@ -46,7 +46,6 @@ def test_tissues_have_their_densities(scanner: object) -> None:
 
 
 def test_lesions_are_where_the_truth_says() -> None:
-    dense = 0
     for seed in range(1, 9):
         phantom, healthy = chest_ct(seed), chest_ct(seed, is_healthy=True)
         assert not healthy.truth.mask.any()
@@ -55,10 +54,8 @@ def test_lesions_are_where_the_truth_says() -> None:
         assert (mask == 1).sum() > 50
         assert np.median(change[mask == 1]) > 150
         assert np.abs(change[mask == 0]).mean() < 5
-        if (mask == 2).any():
-            dense += 1
-            assert np.median(_hu(phantom)[mask == 2]) > -250
-    assert dense >= 2
+        assert (mask == 2).sum() > 5
+        assert np.median(_hu(phantom)[mask == 2]) > -250
 
 
 def test_patients_differ_in_lesions_and_build() -> None:

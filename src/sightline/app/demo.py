@@ -70,7 +70,7 @@ class Demo:
         self._annotate(folder / "site-b", studies=studies)
         criteria = ("--manufacturer", "Phantom Works B", "--classes", _CLASSES)
         self._do("collections", "make", "chest-b", *criteria, "--test", "0.4")
-        fine_tune = ("--from", "covid-chest@1", "--steps", "80")
+        fine_tune = ("--from", "covid-chest@1", "--steps", "120")
         self._do("train", "covid-chest", "--on", "chest-b@1", *fine_tune)
         self._release("covid-chest@2", "knows the second scanner")
         self._chapter("A new patient arrives")

@@ -14,7 +14,7 @@ from sightline.phantoms.shapes import Blob, Capsule, Ellipsoid, Point, Ribs, Sha
 _AIR, _FAT, _MUSCLE, _BLOOD = -1000.0, -105.0, 45.0, 40.0
 _BONE, _DISC, _CORD, _COUCH = 420.0, 80.0, 30.0, -180.0
 _GROUND_GLASS, _CONSOLIDATION = -560.0, 25.0
-_CORE_SHARE = 0.55
+_CORE_SHARE, _CORE_RADIUS_MM = 0.55, 10.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,16 +133,19 @@ def _vessels(lung: Ellipsoid, rng: np.random.Generator) -> list[Shape]:
 def _lesions(
     lungs: Sequence[Ellipsoid], rng: np.random.Generator, *, growth: float
 ) -> tuple[Lesion, ...]:
+    """Lay one to three lesions; the first has a dense core, and others may."""
     lesions = []
-    for _ in range(int(rng.integers(1, 4))):
+    for number in range(int(rng.integers(1, 4))):
         lung = lungs[int(rng.integers(2))]
         direction = rng.normal(size=3)
+        # In the outer half, where heart and mediastinum cut nothing off.
+        direction[2] = np.copysign(direction[2], lung.centre[2])
         direction *= rng.uniform(0.25, 0.7) / np.linalg.norm(direction)
         centre = np.asarray(lung.centre) + direction * np.asarray(lung.half_axes)
         radius = rng.uniform(15, 30) * growth
         lesions.append(_lesion(centre, radius, rng, class_number=1))
-        if rng.random() < _CORE_SHARE:
-            core = radius * rng.uniform(0.4, 0.65)
+        if number == 0 or rng.random() < _CORE_SHARE:
+            core = max(radius * rng.uniform(0.4, 0.65), _CORE_RADIUS_MM * growth)
             lesions.append(_lesion(centre, core, rng, class_number=2))
     return tuple(sorted(lesions, key=lambda lesion: lesion.class_number))
 
