@@ -9,15 +9,16 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from sightline.archive import receiving
 from sightline.archive.archive import Archive
-from sightline.archive.pixels import Stored, put_once
+from sightline.archive.pixels import Lender, Pixels, Stored, put_once
 from sightline.archive.receiving import keep
-from sightline.formats.dicom_file import Header
+from sightline.store.objects import ObjectStore
 from sightline.values.arrival import Source
 from tests.instances import part10_of, slice_of, uid
 
@@ -65,9 +66,12 @@ def main() -> None:
     )
 
 
-def put_whole(archive: Archive, _header: Header, content: bytes) -> Stored:
+def put_whole(
+    objects: ObjectStore, content: bytes, *, pixels: Pixels | None, lenders: Sequence[Lender]
+) -> Stored:
     """Keep an instance as it comes."""
-    return Stored(digest=archive.objects.put(content), size_bytes=len(content))
+    del pixels, lenders
+    return Stored(digest=objects.put(content), size_bytes=len(content))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Why by samples and comparison: docs/decisions/0011-pixels-once.md.
 import dataclasses
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -22,7 +23,7 @@ from sightline.catalog.database import Collision, insert_new
 from sightline.catalog.statements import Statement
 from sightline.errors import DamagedObject, UnknownName
 from sightline.formats.dicom_file import Header, read_header
-from sightline.store.objects import Loan
+from sightline.store.objects import Loan, ObjectStore
 from sightline.values.identity import Digest
 
 SMALLEST_BYTES = 64 * 1024
@@ -66,6 +67,14 @@ class Pixels:
     length: int
 
 
+class Lender(NamedTuple):
+    """An object that may hold pixels, and where in it they would lie."""
+
+    digest: str
+    start: int
+    length: int
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
     """Bytes that are durable in the object store.
@@ -93,18 +102,28 @@ def find_pixels(header: Header, content: bytes) -> Pixels | None:
     return Pixels(key=key, start=start, length=length)
 
 
-def put_once(archive: Archive, header: Header, content: bytes) -> Stored:
-    """Keep an instance durably, without its pixels where another object holds the same.
+def find_lenders(connection: sa.Connection, pixels: Pixels | None) -> list[Lender]:
+    """Find the objects that may hold the same pixels; only a comparison tells."""
+    if pixels is None:
+        return []
+    return [Lender(*row) for row in _CANDIDATES.rows(connection, {"wanted": pixels.key})]
+
+
+def put_once(
+    objects: ObjectStore, content: bytes, *, pixels: Pixels | None, lenders: Sequence[Lender]
+) -> Stored:
+    """Keep an instance durably, without its pixels where one of the lenders holds the same.
 
     Raises:
         OSError: The bytes could not be made durable.
     """
-    size_bytes, pixels = len(content), find_pixels(header, content)
-    loan = _find_loan(archive, content, pixels) if pixels else None
+    size_bytes = len(content)
+    loan = None
+    if pixels is not None and lenders:
+        loan = _find_loan(objects, content, pixels=pixels, lenders=lenders)
     if loan is None:
-        digest = archive.objects.put(content)
-        return Stored(digest=digest, size_bytes=size_bytes, pixels=pixels)
-    digest = archive.objects.put_split(content, loan)
+        return Stored(digest=objects.put(content), size_bytes=size_bytes, pixels=pixels)
+    digest = objects.put_split(content, loan)
     return Stored(digest=digest, size_bytes=size_bytes, holder=loan.holder)
 
 
@@ -204,18 +223,16 @@ def _pixels_of(content: bytes) -> Pixels:
     return pixels
 
 
-def _find_loan(archive: Archive, content: bytes, pixels: Pixels) -> Loan | None:
-    with archive.database.read() as connection:
-        candidates = _CANDIDATES.rows(connection, {"wanted": pixels.key})
-    if not candidates:
-        return None
+def _find_loan(
+    objects: ObjectStore, content: bytes, *, pixels: Pixels, lenders: Sequence[Lender]
+) -> Loan | None:
     wanted = memoryview(content)[pixels.start : pixels.start + pixels.length]
     own = hashlib.sha256(content).hexdigest()
-    for digest, start, length in candidates:
+    for digest, start, length in lenders:
         if digest == own:
             return None  # the same object once more
         try:
-            holder = memoryview(archive.objects.get(Digest(digest)))
+            holder = memoryview(objects.get(Digest(digest)))
         except (DamagedObject, UnknownName):
             continue  # nothing is borrowed from what is broken
         if holder[start : start + length] == wanted:

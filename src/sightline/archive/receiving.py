@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sightline import clock, log
 from sightline.archive.archive import Archive
 from sightline.archive.patients import enter_patient
-from sightline.archive.pixels import Stored, enter_pixels, put_once
+from sightline.archive.pixels import Stored, enter_pixels, find_lenders, find_pixels, put_once
 from sightline.archive.quarantine import CONFLICTS, OTHER_CONTENT, OTHER_PATIENT, hold
 from sightline.archive.rejections import NOTE_CLASS, apply_note, show_again
 from sightline.catalog.archive_tables import (
@@ -118,11 +118,13 @@ def prepare(archive: Archive, header: Header, content: bytes) -> Prepared:
     Raises:
         OSError: The bytes could not be made durable.
     """
+    pixels = find_pixels(header, content)
     with archive.database.read() as connection:
         is_repeat = _is_here_already(connection, header, content, objects=archive.objects)
+        lenders = [] if is_repeat else find_lenders(connection, pixels)
     stored = None
     if not is_repeat:
-        stored = put_once(archive, header, content)
+        stored = put_once(archive.objects, content, pixels=pixels, lenders=lenders)
     note = read_rejection(content) if header.sop_class_uid == NOTE_CLASS else None
     return Prepared(header=header, content=content, stored=stored, note=note)
 

@@ -207,9 +207,9 @@ class _Walk:
         self._is_implicit = encoding.is_implicit
         self._left = MAX_ELEMENTS
         self._items_left = _FEW_ITEMS + self._size_bytes // _LEAST_ITEM_BYTES
-        self._tag = struct.Struct(encoding.order + "HH")
-        self._short = struct.Struct(encoding.order + "H")
+        self._short = struct.Struct(encoding.order + "HH2sH")
         self._long = struct.Struct(encoding.order + "L")
+        self._delimiter = struct.Struct(encoding.order + "HHL")
 
     def top_level(self, offset: int) -> Iterator[Element]:
         count = 0
@@ -239,13 +239,12 @@ class _Walk:
             raise _broken(f"more than {MAX_ELEMENTS} elements")
         if offset + 8 > len(content):
             raise _broken(f"an element at byte {offset} is cut short")
-        group, number = self._tag.unpack_from(content, offset)
+        group, number, vr, short = self._short.unpack_from(content, offset)
         tag = group << 16 | number
-        vr = content[offset + 4 : offset + 6]
         if is_implicit or not (vr.isalpha() and vr.isupper()):
             return tag, _NO_VR, offset + 8, self._long.unpack_from(content, offset + 4)[0]
         if vr not in _LONG_VRS:
-            return tag, vr, offset + 8, self._short.unpack_from(content, offset + 6)[0]
+            return tag, vr, offset + 8, short
         if offset + 12 > len(content):
             raise _broken(f"an element at byte {offset} is cut short")
         return tag, vr, offset + 12, self._long.unpack_from(content, offset + 8)[0]
@@ -264,7 +263,7 @@ class _Walk:
 
     def _end_of_fragments(self, offset: int) -> int:
         while True:
-            tag, length = self._delimiter(offset)
+            tag, length = self._read_delimiter(offset)
             offset += 8
             if tag == _SEQUENCE_END:
                 return offset
@@ -293,7 +292,7 @@ class _Walk:
         return offset
 
     def _between_items(self, offset: int, level: "_Level", open_levels: list["_Level"]) -> int:
-        tag, length = self._delimiter(offset)
+        tag, length = self._read_delimiter(offset)
         offset += 8
         if tag == _SEQUENCE_END:
             open_levels.pop()
@@ -323,14 +322,14 @@ class _Walk:
             raise _broken(f"element {tag:08X} claims {length} bytes and the file ends before")
         return start + length
 
-    def _delimiter(self, offset: int) -> tuple[int, int]:
+    def _read_delimiter(self, offset: int) -> tuple[int, int]:
         if offset + 8 > len(self._content):
             raise _broken(f"a sequence is cut short at byte {offset}")
         self._left -= 1
         if self._left < 0:
             raise _broken(f"more than {MAX_ELEMENTS} items and fragments")
-        group, number = self._tag.unpack_from(self._content, offset)
-        return group << 16 | number, self._long.unpack_from(self._content, offset + 4)[0]
+        group, number, length = self._delimiter.unpack_from(self._content, offset)
+        return group << 16 | number, length
 
 
 def _holds_fragments(tag: int, vr: bytes) -> bool:
