@@ -35,7 +35,8 @@ def test_killed_half_way_and_resumed_gives_the_same_bytes(
     sightline = sightline_with_model
     whole = _weights(sightline.run("train", str(recipe), "--on", "tiny@1"))
     command = [sys.executable, "-m", "sightline", "train", str(recipe), "--on", "tiny@1"]
-    with subprocess.Popen(command, env=sightline.environment, stdout=subprocess.PIPE) as process:
+    environment = {k: v for k, v in sightline.environment.items() if k != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         run_id = process.stdout.readline().decode().split(":")[0]
         checkpoints = sightline.data_dir / "runs" / run_id

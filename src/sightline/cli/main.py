@@ -6,6 +6,7 @@ A verb is a file of this folder. The first line of its docstring is its help, an
 
 import ast
 import importlib
+import io
 import pkgutil
 import sys
 from pathlib import Path
@@ -64,6 +65,9 @@ def _root(
 
 def main() -> None:
     """Run the command; an error of ours is printed with its hint and ends with status 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Whoever reads by a pipe sees a line when it is printed: a run's number before its end.
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         APP(standalone_mode=True)
     except SightlineError as error:
