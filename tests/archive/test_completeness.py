@@ -16,9 +16,11 @@ from sightline.archive.completeness import (
     Pauses,
     Rules,
     complete_quiet_studies,
+    describe,
+    is_worth_looking,
     last_completed,
     mark_complete,
-    open_studies,
+    open_revisions,
     shown_pauses,
     why_complete,
 )
@@ -138,6 +140,21 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
     opened.close()
 
 
+@pytest.mark.parametrize(
+    ("pauses", "from_s"), [(Pauses(), 4.5), (known(1.5, 1.0, 1.0), 2.5), (known(60, 60, 60), 4.5)]
+)
+def test_slices_are_looked_at_when_they_may_decide_soon(pauses: Pauses, from_s: float) -> None:
+    for quiet_s, expected in ((from_s - 0.1, False), (from_s, True)):
+        now = WHOLE.last_received_at + quiet_s
+        assert is_worth_looking(WHOLE, pauses, rules=RULES, now=now) is expected
+        still_here = dataclasses.replace(WHOLE, has_open_sender=True)
+        assert not is_worth_looking(still_here, pauses, rules=RULES, now=now)
+
+
+def open_studies(archive: Archive) -> list[OpenStudy]:
+    return [describe(archive, each) for each in open_revisions(archive, settled_s=0)]
+
+
 def receive(archive: Archive, *numbers: int, association: int | None = None) -> None:
     for number in numbers:
         source = Source(name="dimse:SCANNER", association=association)
@@ -147,13 +164,13 @@ def receive(archive: Archive, *numbers: int, association: int | None = None) -> 
 def test_an_open_study_and_its_senders(archive: Archive) -> None:
     association = open_association(archive, "SCANNER", "10.0.0.1")
     receive(archive, 1, 2, association=association)
-    (found,) = open_studies(archive, settled_s=0)
+    (found,) = open_studies(archive)
     assert (found.has_open_sender, found.instances, found.revision) == (True, 2, 2)
-    assert open_studies(archive, settled_s=60) == []
+    assert open_revisions(archive, settled_s=60) == []
     close_association(archive, association, "released")
     receive(archive, 3)
     keep(archive, part10_of(slice_of(4, size=2, PatientID="ANOTHER")), Source(name="test"))
-    (found,) = open_studies(archive, settled_s=0)
+    (found,) = open_studies(archive)
     assert not found.has_open_sender
     assert found.senders == (("SCANNER", "released"), ("dimse:SCANNER", ""))
     assert found.instances == 4  # one of them in quarantine
@@ -161,10 +178,10 @@ def test_an_open_study_and_its_senders(archive: Archive) -> None:
 
 def test_what_came_meanwhile_keeps_a_study_open(archive: Archive) -> None:
     receive(archive, 1)
-    (before,) = open_studies(archive, settled_s=0)
+    (before,) = open_studies(archive)
     receive(archive, 2)
     assert not mark_complete(archive, before, "too early")
-    (after,) = open_studies(archive, settled_s=0)
+    (after,) = open_studies(archive)
     assert mark_complete(archive, after, "enough")
     assert not mark_complete(archive, after, "again")
     assert list_studies(archive)[0].complete_because == "enough"

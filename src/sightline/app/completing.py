@@ -9,12 +9,15 @@ from sightline.archive.archive import Archive
 from sightline.archive.completeness import (
     Count,
     Evidence,
+    OpenRevision,
     OpenStudy,
     Pauses,
     Rules,
+    describe,
+    is_worth_looking,
     last_completed,
     mark_complete,
-    open_studies,
+    open_revisions,
     shown_pauses,
     why_complete,
 )
@@ -35,6 +38,9 @@ _PATIENCE_S = 10.0
 # One that is down is left alone for so long; the timer decides meanwhile.
 _LEAVE_ALONE_S = 30.0
 
+# A study that has waited for long may wait a little longer: many may be open at once.
+_SHARE_OF_QUIET, _SELDOM_S = 0.1, 2.0
+
 _Revision: TypeAlias = tuple[StudyUid, int]
 
 
@@ -44,12 +50,14 @@ class _Gathering:
 
     Attributes:
         asked_at: when the count was asked for last.
+        look_at: before then nothing is looked at.
     """
 
     counting: Future[Count] | None = None
     looking: Future[StudyGaps] | None = None
     count: Count | None = None
     asked_at: float = 0.0
+    look_at: float = 0.0
 
     @property
     def is_under_way(self) -> bool:
@@ -82,19 +90,29 @@ class Completer:
 
     def complete_studies(self) -> list[StudyUid]:
         """Mark what is complete now and return it; takes no longer than the catalog does."""
-        studies = open_studies(self._archive, settled_s=self._rules.settled_s)
+        revisions = open_revisions(self._archive, settled_s=self._rules.settled_s)
         # A new revision asks anew.
         self._gathered = {
             (each.uid, each.revision): self._gathered.get((each.uid, each.revision), _Gathering())
-            for each in studies
+            for each in revisions
         }
-        return [each.uid for each in studies if self._complete(each)]
+        return [each.uid for each in revisions if self._is_due(each) and self._complete(each)]
 
     def close(self) -> None:
         """End the threads; what they are at is given up where it did not begin."""
         self._threads.shutdown(cancel_futures=True)
 
-    def _complete(self, study: OpenStudy) -> bool:
+    def _is_due(self, revision: OpenRevision) -> bool:
+        """Tell whether to look at a revision now, and note when to look again."""
+        gathering = self._gathered[revision.uid, revision.revision]
+        if clock.monotonic() < gathering.look_at:
+            return False
+        quiet_s = max(clock.timestamp() - revision.last_received_at, 0.0)
+        gathering.look_at = clock.monotonic() + min(_SELDOM_S, quiet_s * _SHARE_OF_QUIET)
+        return True
+
+    def _complete(self, revision: OpenRevision) -> bool:
+        study = describe(self._archive, revision)
         gathering = self._gathered[study.uid, study.revision]
         self._gather(study, gathering)
         if gathering.is_under_way:
@@ -109,7 +127,9 @@ class Completer:
         return True
 
     def _gather(self, study: OpenStudy, gathering: _Gathering) -> None:
-        if gathering.looking is None and not study.has_open_sender:
+        if gathering.looking is None and is_worth_looking(
+            study, self._pauses, rules=self._rules, now=clock.timestamp()
+        ):
             gathering.looking = self._threads.submit(look_for_gaps, self._archive, study.uid)
         now = clock.monotonic()
         is_due = not gathering.asked_at or now - gathering.asked_at >= _ASK_AGAIN_S

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
 
@@ -115,14 +115,28 @@ class Pauses:
         return min(max(_MARGIN * max(pauses, default=0.0), rules.least_s), rules.most_s)
 
 
-def open_studies(archive: Archive, *, settled_s: float) -> list[OpenStudy]:
-    """List the studies that are not complete and got nothing for `settled_s`."""
+class OpenRevision(NamedTuple):
+    """A revision that is not complete, and when its last instance came."""
+
+    uid: StudyUid
+    revision: int
+    last_received_at: float
+
+
+def open_revisions(archive: Archive, *, settled_s: float) -> list[OpenRevision]:
+    """List the revisions that are not complete and got nothing for `settled_s`; costs little."""
     due: sa.Select[Any] = sa.select(STUDY.c.uid, STUDY.c.revision, STUDY.c.last_received_at).where(
         STUDY.c.completed_revision < STUDY.c.revision,
         STUDY.c.last_received_at <= clock.timestamp() - settled_s,
     )
     with archive.database.read() as connection:
-        return [_open_study(connection, row) for row in connection.execute(due).all()]
+        return [OpenRevision(StudyUid(row[0]), *row[1:]) for row in connection.execute(due).all()]
+
+
+def describe(archive: Archive, revision: OpenRevision) -> OpenStudy:
+    """Read what the catalog says of a revision that is not complete."""
+    with archive.database.read() as connection:
+        return _open_study(connection, revision)
 
 
 def why_complete(
@@ -149,6 +163,15 @@ def why_complete(
     return f"{study.instances} instances; {said}senders gone: {gone}; {of_time}"
 
 
+def is_worth_looking(study: OpenStudy, pauses: Pauses, *, rules: Rules, now: float) -> bool:
+    """Tell whether slices may decide soon: before then, reading them changes nothing."""
+    if study.has_open_sender:
+        return False
+    learned_s = pauses.wait_s({name for name, _ in study.senders}, rules)
+    earliest_s = rules.quiet_s if learned_s is None else min(learned_s, rules.quiet_s)
+    return now - study.last_received_at >= earliest_s - rules.settled_s
+
+
 def mark_complete(archive: Archive, study: OpenStudy, because: str) -> bool:
     """Mark a revision as complete; False where something came meanwhile."""
     with archive.database.write() as connection:
@@ -172,7 +195,8 @@ def complete_quiet_studies(archive: Archive, *, quiet_period_s: float) -> list[S
     """Mark as complete, by time alone, each study whose senders left; return them."""
     rules = Rules(quiet_s=quiet_period_s, least_s=quiet_period_s, most_s=quiet_period_s)
     completed = []
-    for each in open_studies(archive, settled_s=quiet_period_s):
+    for revision in open_revisions(archive, settled_s=quiet_period_s):
+        each = describe(archive, revision)
         because = why_complete(each, Evidence(), Pauses(), rules=rules, now=clock.timestamp())
         if because and mark_complete(archive, each, because):
             completed.append(each.uid)
@@ -215,7 +239,7 @@ def last_completed(archive: Archive, *, limit: int = 100) -> list[StudyUid]:
         return [StudyUid(uid) for uid in connection.execute(query).scalars()][::-1]
 
 
-def _open_study(connection: sa.Connection, row: sa.Row[Any]) -> OpenStudy:
+def _open_study(connection: sa.Connection, row: OpenRevision) -> OpenStudy:
     of_study = (INSTANCE.c.study_uid == row.uid, INSTANCE.c.lineage_id.is_(None))
     senders = connection.execute(
         sa.select(
@@ -246,7 +270,7 @@ def _open_study(connection: sa.Connection, row: sa.Row[Any]) -> OpenStudy:
         .group_by(OUTBOX.c.destination)
     ).all()
     return OpenStudy(
-        uid=StudyUid(row.uid),
+        uid=row.uid,
         revision=row.revision,
         last_received_at=row.last_received_at,
         senders=tuple(

@@ -127,7 +127,8 @@ def _disk_errors() -> Iterator[None]:
 
 def _engine(url: str, schema: Schema) -> sa.Engine:
     if not url.startswith("postgresql"):
-        engine = sa.create_engine(url)
+        # The connection that was used last has most pages in its cache still.
+        engine = sa.create_engine(url, pool_use_lifo=True)
         _speak_sqlite(engine)
         return engine
     extras.load("psycopg", extra="postgres")

@@ -26,6 +26,10 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
+_VRS = _LONG_VRS | frozenset(
+    {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN"}
+    | {b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
+)
 _NO_VR = b""
 
 # Real objects nest about ten deep (structured reports); Python's own limit is near 1,000.
@@ -213,7 +217,8 @@ class _Walk:
 
     def top_level(self, offset: int) -> Iterator[Element]:
         count = 0
-        while offset < len(self._content) and not self._is_padding(offset):
+        content = self._content
+        while offset < len(content) and (content[offset] or not self._is_padding(offset)):
             element, offset = self.element(offset)
             count += 1
             if count > MAX_TOP_LEVEL:
@@ -241,7 +246,7 @@ class _Walk:
             raise _broken(f"an element at byte {offset} is cut short")
         group, number, vr, short = self._short.unpack_from(content, offset)
         tag = group << 16 | number
-        if is_implicit or not (vr.isalpha() and vr.isupper()):
+        if is_implicit or (vr not in _VRS and not (vr.isalpha() and vr.isupper())):
             return tag, _NO_VR, offset + 8, self._long.unpack_from(content, offset + 4)[0]
         if vr not in _LONG_VRS:
             return tag, vr, offset + 8, short
