@@ -141,7 +141,9 @@ def _engine(url: str, schema: Schema) -> sa.Engine:
         connect_args={
             "connect_timeout": _LONGEST_WAIT_S,
             # A commit is an acknowledgement, whatever the server's default is.
-            "options": f"-c search_path={schema} -c synchronous_commit=on",
+            # Ours are done before they are compiled, or before a second process has started.
+            "options": f"-c search_path={schema} -c synchronous_commit=on -c jit=off "
+            "-c max_parallel_workers_per_gather=0",
         },
     )
     _speak_postgresql(engine)
