@@ -16,11 +16,11 @@ from sightline.archive.completeness import (
     Pauses,
     Rules,
     complete_quiet_studies,
-    describe,
     is_worth_looking,
     last_completed,
     mark_complete,
     open_revisions,
+    open_study,
     shown_pauses,
     why_complete,
 )
@@ -152,7 +152,7 @@ def test_slices_are_looked_at_when_they_may_decide_soon(pauses: Pauses, from_s: 
 
 
 def open_studies(archive: Archive) -> list[OpenStudy]:
-    return [describe(archive, each) for each in open_revisions(archive, settled_s=0)]
+    return [open_study(archive, each) for each in open_revisions(archive, settled_s=0)]
 
 
 def receive(archive: Archive, *numbers: int, association: int | None = None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sightline.archive.archive import Archive
-from sightline.archive.completeness import describe, open_revisions
+from sightline.archive.completeness import open_revisions, open_study
 from sightline.archive.inventory import inventory
 from sightline.archive.receiving import keep
 from sightline.archive.studies import study
@@ -84,7 +84,7 @@ def test_a_pull_brings_every_byte(
     assert sorted(dataset_of(archive.objects.get(each.digest)) for each in kept) == sorted(
         dataset_of(path.read_bytes()) for path in files
     )
-    (found,) = (describe(archive, each) for each in open_revisions(archive, settled_s=0))
+    (found,) = (open_study(archive, each) for each in open_revisions(archive, settled_s=0))
     assert found.senders == (("ORTHANC", "released"),) or by == "move"
     assert [each.is_equal for each in compared(archive, pacs)] == [True]
     assert pulled(archive, pacs, by) == []

@@ -1,6 +1,9 @@
 """Our sender against Orthanc and DCMTK's receiver."""
 
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -11,6 +14,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from sightline.errors import NotDicom, PeerFailed
 from sightline.formats.dicom_elements import dataset_offset
 from sightline.peers.dimse import Destination, echo, parse_destination, send
+from sightline.peers.sockets import CallingEntity, CallingSocket
 from tests.counterparties import HOST, Orthanc, end, free_port, listens, start_dcmtk, wait_until
 from tests.instances import part10_of, slice_of, uid, write_series
 
@@ -120,7 +124,26 @@ def test_a_peer_that_is_not_there(tmp_path: Path) -> None:
         send(nowhere, write_series(tmp_path / "series", 1), calling_ae="TEST")
 
 
-def test_a_peer_that_refuses_associations() -> None:
+class LateWaking(threading.Event):
+    """Wakes who waits for it so late that a quick peer has answered and gone."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        is_set = super().wait(timeout)
+        time.sleep(0.3)
+        return is_set
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_peer_that_refuses_associations(monkeypatch: pytest.MonkeyPatch, is_late: bool) -> None:
+    make = CallingEntity._create_socket  # noqa: SLF001 - where pynetdicom lets us in
+
+    def late(*given: Any) -> CallingSocket:  # noqa: ANN401 - pynetdicom's own
+        calling = make(*given)
+        calling._ready = LateWaking()  # noqa: SLF001 - what pynetdicom waits for
+        return calling
+
+    if is_late:
+        monkeypatch.setattr(CallingEntity, "_create_socket", late)
     port = free_port()
     receiver = start_dcmtk("storescp", "--refuse", port)
     try:

@@ -13,11 +13,11 @@ from sightline.archive.completeness import (
     OpenStudy,
     Pauses,
     Rules,
-    describe,
     is_worth_looking,
     last_completed,
     mark_complete,
     open_revisions,
+    open_study,
     shown_pauses,
     why_complete,
 )
@@ -37,7 +37,6 @@ _ASK_AGAIN_S = 10.0
 _PATIENCE_S = 10.0
 # One that is down is left alone for so long; the timer decides meanwhile.
 _LEAVE_ALONE_S = 30.0
-
 # A study that has waited for long may wait a little longer: many may be open at once.
 _SHARE_OF_QUIET, _SELDOM_S = 0.1, 2.0
 
@@ -50,21 +49,25 @@ class _Gathering:
 
     Attributes:
         asked_at: when the count was asked for last.
-        look_at: before then nothing is looked at.
+        looking_since: when the reading of slices began.
+        due_at: before then the revision is left alone.
     """
 
     counting: Future[Count] | None = None
     looking: Future[StudyGaps] | None = None
     count: Count | None = None
     asked_at: float = 0.0
-    look_at: float = 0.0
+    looking_since: float = 0.0
+    due_at: float = 0.0
 
     @property
     def is_under_way(self) -> bool:
         """Whether something is being found out, and not for too long."""
-        futures = (self.counting, self.looking)
-        is_busy = any(each is not None and not each.done() for each in futures)
-        return is_busy and clock.monotonic() - self.asked_at < _PATIENCE_S
+        begun = ((self.counting, self.asked_at), (self.looking, self.looking_since))
+        return any(
+            future is not None and not future.done() and clock.monotonic() - since < _PATIENCE_S
+            for future, since in begun
+        )
 
     @property
     def evidence(self) -> Evidence:
@@ -103,16 +106,16 @@ class Completer:
         self._threads.shutdown(cancel_futures=True)
 
     def _is_due(self, revision: OpenRevision) -> bool:
-        """Tell whether to look at a revision now, and note when to look again."""
+        """Tell whether a revision has its turn, and note when it has the next."""
         gathering = self._gathered[revision.uid, revision.revision]
-        if clock.monotonic() < gathering.look_at:
+        if clock.monotonic() < gathering.due_at:
             return False
         quiet_s = max(clock.timestamp() - revision.last_received_at, 0.0)
-        gathering.look_at = clock.monotonic() + min(_SELDOM_S, quiet_s * _SHARE_OF_QUIET)
+        gathering.due_at = clock.monotonic() + min(_SELDOM_S, quiet_s * _SHARE_OF_QUIET)
         return True
 
     def _complete(self, revision: OpenRevision) -> bool:
-        study = describe(self._archive, revision)
+        study = open_study(self._archive, revision)
         gathering = self._gathered[study.uid, study.revision]
         self._gather(study, gathering)
         if gathering.is_under_way:
@@ -130,6 +133,7 @@ class Completer:
         if gathering.looking is None and is_worth_looking(
             study, self._pauses, rules=self._rules, now=clock.timestamp()
         ):
+            gathering.looking_since = clock.monotonic()
             gathering.looking = self._threads.submit(look_for_gaps, self._archive, study.uid)
         now = clock.monotonic()
         is_due = not gathering.asked_at or now - gathering.asked_at >= _ASK_AGAIN_S

@@ -133,10 +133,48 @@ def open_revisions(archive: Archive, *, settled_s: float) -> list[OpenRevision]:
         return [OpenRevision(StudyUid(row[0]), *row[1:]) for row in connection.execute(due).all()]
 
 
-def describe(archive: Archive, revision: OpenRevision) -> OpenStudy:
+def open_study(archive: Archive, revision: OpenRevision) -> OpenStudy:
     """Read what the catalog says of a revision that is not complete."""
+    of_study = (INSTANCE.c.study_uid == revision.uid, INSTANCE.c.lineage_id.is_(None))
+    held = sa.select(HOLDING.c.instance_uid).where(
+        HOLDING.c.study_uid == revision.uid,
+        HOLDING.c.instance_uid != "",
+        ~sa.exists().where(INSTANCE.c.uid == HOLDING.c.instance_uid),
+    )
+    count = sa.func.count
+    senders: sa.Select[Any] = (
+        sa.select(
+            INSTANCE.c.source,
+            ASSOCIATION.c.calling_ae,
+            ASSOCIATION.c.ended,
+            ASSOCIATION.c.opened_at,
+            ASSOCIATION.c.closed_at,
+        )
+        .join(ASSOCIATION, INSTANCE.c.association == ASSOCIATION.c.id, isouter=True)
+        .where(*of_study)
+        .distinct()
+    )
     with archive.database.read() as connection:
-        return _open_study(connection, revision)
+        sent_by = connection.execute(senders).all()
+        received = connection.execute(sa.select(count()).where(*of_study)).scalar_one()
+        quarantined = connection.execute(
+            sa.select(count()).select_from(held.distinct().subquery())
+        ).scalar_one()
+        delivered = connection.execute(
+            sa.select(OUTBOX.c.destination, count())
+            .join(INSTANCE, OUTBOX.c.instance_uid == INSTANCE.c.uid)
+            .where(INSTANCE.c.study_uid == revision.uid, OUTBOX.c.state == "delivered")
+            .group_by(OUTBOX.c.destination)
+        ).all()
+    return OpenStudy(
+        uid=revision.uid,
+        revision=revision.revision,
+        last_received_at=revision.last_received_at,
+        senders=tuple(sorted({_sender(each) for each in sent_by})),
+        has_open_sender=any(each.opened_at and each.closed_at is None for each in sent_by),
+        instances=received + quarantined,
+        delivered={each.destination: each[1] for each in delivered},
+    )
 
 
 def why_complete(
@@ -196,7 +234,7 @@ def complete_quiet_studies(archive: Archive, *, quiet_period_s: float) -> list[S
     rules = Rules(quiet_s=quiet_period_s, least_s=quiet_period_s, most_s=quiet_period_s)
     completed = []
     for revision in open_revisions(archive, settled_s=quiet_period_s):
-        each = describe(archive, revision)
+        each = open_study(archive, revision)
         because = why_complete(each, Evidence(), Pauses(), rules=rules, now=clock.timestamp())
         if because and mark_complete(archive, each, because):
             completed.append(each.uid)
@@ -237,49 +275,6 @@ def last_completed(archive: Archive, *, limit: int = 100) -> list[StudyUid]:
     )
     with archive.database.read() as connection:
         return [StudyUid(uid) for uid in connection.execute(query).scalars()][::-1]
-
-
-def _open_study(connection: sa.Connection, row: OpenRevision) -> OpenStudy:
-    of_study = (INSTANCE.c.study_uid == row.uid, INSTANCE.c.lineage_id.is_(None))
-    senders = connection.execute(
-        sa.select(
-            INSTANCE.c.source,
-            ASSOCIATION.c.calling_ae,
-            ASSOCIATION.c.ended,
-            ASSOCIATION.c.opened_at,
-            ASSOCIATION.c.closed_at,
-        )
-        .join(ASSOCIATION, INSTANCE.c.association == ASSOCIATION.c.id, isouter=True)
-        .where(*of_study)
-        .distinct()
-    ).all()
-    held = sa.select(HOLDING.c.instance_uid).where(
-        HOLDING.c.study_uid == row.uid,
-        HOLDING.c.instance_uid != "",
-        ~sa.exists().where(INSTANCE.c.uid == HOLDING.c.instance_uid),
-    )
-    count = sa.func.count
-    received = connection.execute(sa.select(count()).where(*of_study)).scalar_one()
-    quarantined = connection.execute(
-        sa.select(count()).select_from(held.distinct().subquery())
-    ).scalar_one()
-    delivered = connection.execute(
-        sa.select(OUTBOX.c.destination, count())
-        .join(INSTANCE, OUTBOX.c.instance_uid == INSTANCE.c.uid)
-        .where(INSTANCE.c.study_uid == row.uid, OUTBOX.c.state == "delivered")
-        .group_by(OUTBOX.c.destination)
-    ).all()
-    return OpenStudy(
-        uid=row.uid,
-        revision=row.revision,
-        last_received_at=row.last_received_at,
-        senders=tuple(
-            sorted({(each.calling_ae or each.source, each.ended or "") for each in senders})
-        ),
-        has_open_sender=any(each.opened_at and each.closed_at is None for each in senders),
-        instances=received + quarantined,
-        delivered={each.destination: each[1] for each in delivered},
-    )
 
 
 def _sender(row: sa.Row[Any]) -> tuple[str, str]:

@@ -54,13 +54,17 @@ def _train(sessions: Any, hub: Hub, session: Any, *, settings: Settings) -> Any:
         TextColumn("{task.description}"),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, refresh_per_second=2) as progress:
+    # A log gets whole lines, a terminal a bar.
+    with Progress(
+        *columns, console=console, refresh_per_second=2, disable=not console.is_terminal
+    ) as progress:
         bar = progress.add_task("", total=session.recipe.training.steps)
 
         def show(state: Any) -> None:  # noqa: ANN401 - loaded with the extra
             progress.update(bar, completed=state.step, description=_line(state))
             if not console.is_terminal and state.step % _PLAIN_EVERY == 0:
-                console.print(f"step {state.step}/{state.steps}  {_line(state)}", highlight=False)
+                line = f"step {state.step}/{state.steps}  {_line(state)}"
+                console.print(line, highlight=False, soft_wrap=True)
 
         return sessions.train(hub, session, threads=settings.threads, on_progress=show)
 

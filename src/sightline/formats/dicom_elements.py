@@ -26,21 +26,18 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
-_VRS = _LONG_VRS | frozenset(
-    {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN"}
-    | {b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
-)
 _NO_VR = b""
 
 # Real objects nest about ten deep (structured reports); Python's own limit is near 1,000.
 _MAX_DEPTH = 64
 # Thousands of frames with dozens of attributes each make some 300,000, all of them in sequences.
 MAX_ELEMENTS = 500_000
+"""Elements, items and fragments of one instance."""
+
 # An item that says something has its own header and an element at least: about 50 bytes. More
 # items than this are there to keep a reader busy.
 _FEW_ITEMS = 20_000
 _LEAST_ITEM_BYTES = 32
-"""Elements, items and fragments of one instance."""
 
 MAX_TOP_LEVEL = 20_000
 """Elements of its top level; the dictionary of the standard has 5,000."""
@@ -246,7 +243,7 @@ class _Walk:
             raise _broken(f"an element at byte {offset} is cut short")
         group, number, vr, short = self._short.unpack_from(content, offset)
         tag = group << 16 | number
-        if is_implicit or (vr not in _VRS and not (vr.isalpha() and vr.isupper())):
+        if is_implicit or not (vr.isalpha() and vr.isupper()):
             return tag, _NO_VR, offset + 8, self._long.unpack_from(content, offset + 4)[0]
         if vr not in _LONG_VRS:
             return tag, vr, offset + 8, short

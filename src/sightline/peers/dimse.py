@@ -324,8 +324,8 @@ def _not_established(destination: Destination, association: Association) -> Peer
     if answer is not None and answer.result == _ACCEPTED:
         return PeerFailed(f"{destination} takes nothing of what we propose", hint=ASK)
     if answer is None:
-        # pynetdicom takes a connection that a quick refusal ended before it looked for one that
-        # never was, and leaves the refusal unread.
+        # Where a rejection came and the connection was closed before pynetdicom looked whether it
+        # stands, pynetdicom gives up and leaves the rejection unread.
         answer = association.dul.receive_pdu(wait=False)
     if not isinstance(answer, A_ASSOCIATE) or answer.result == _ACCEPTED:
         return PeerFailed(f"{destination} did not complete the association", hint=ASK)
