@@ -1,6 +1,7 @@
 """The whole road on phantoms, as the commands a user would type."""
 
 import dataclasses
+import shutil
 import signal
 import subprocess
 import sys
@@ -163,6 +164,8 @@ class Demo:
         if keep_serving:
             self.say(f"Look at {url} in a browser. Stop with Ctrl-C.")
         else:
+            # As a shell finds it that did not activate the environment.
+            program = shutil.which("sightline") or str(Path(sys.executable).with_name("sightline"))
             self.say(
-                f"Look at it: sightline --data-dir {self.settings.data_dir} up, then open {url}"
+                f"Look at it: {program} --data-dir {self.settings.data_dir} up, then open {url}"
             )
