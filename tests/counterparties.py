@@ -1,9 +1,11 @@
 """Real counter-parties on loopback: DCMTK's tools and Orthanc, started and stopped by fixtures."""
 
+import contextlib
 import dataclasses
 import http.client
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -79,14 +81,23 @@ class Orthanc:
         )
 
 
+_UNASKED_PORTS = iter(random.sample(range(15_000, 32_000), 17_000))
+
+
 def free_port() -> int:
-    """Ask the system for a TCP port that nobody uses."""
-    with socket.socket() as asked:
-        asked.bind((HOST, 0))
-        return int(asked.getsockname()[1])
+    """Find a TCP port that nobody uses, and give each only once.
+
+    Below the range from which the system takes the near end of a connection: between the asking
+    and the listening nobody is given it.
+    """
+    for port in _UNASKED_PORTS:
+        with socket.socket() as asked, contextlib.suppress(OSError):
+            asked.bind((HOST, port))
+            return port
+    raise AssertionError("every port was given")
 
 
-def wait_until(is_true: Callable[[], bool], *, seconds: float = 10.0) -> None:
+def wait_until(is_true: Callable[[], bool], *, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < deadline, f"still false after {seconds} s"
@@ -149,7 +160,7 @@ def orthanc_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthan
     log = (folder / "log").open("wb")
     process = subprocess.Popen([binary, str(folder / "orthanc.json")], stdout=log, stderr=log)
     try:
-        wait_until(lambda: listens(running.http_port) and listens(running.dicom_port), seconds=30)
+        wait_until(lambda: listens(running.http_port) and listens(running.dicom_port))
         yield running
     finally:
         end(process)

@@ -46,6 +46,23 @@ def test_the_same_volume_gives_the_same_mask_on_its_own_grid(plan: Plan) -> None
     assert len(np.unique(first.mask)) > 1
 
 
+def test_a_model_that_mirrors_draws_the_mirror_image_of_a_mirror_image(plan: Plan) -> None:
+    volume = _volume()
+    mirrored = dataclasses.replace(
+        volume, voxels=np.ascontiguousarray(volume.voxels[:, ::-1, ::-1])
+    )
+
+    def is_mirrored(mirror_axes: tuple[int, ...]) -> bool:
+        model = model_of(dataclasses.replace(plan, mirror_axes=mirror_axes))
+        there, here = predict(model, mirrored).mask[:, ::-1, ::-1], predict(model, volume).mask
+        assert len(np.unique(here)) > 1
+        return bool((there == here).all())
+
+    assert is_mirrored((1, 2))
+    assert not is_mirrored((2,))
+    assert not is_mirrored(())
+
+
 def test_a_volume_stored_the_other_way_round_gives_the_same_anatomy(plan: Plan) -> None:
     model, volume = model_of(plan), _volume()
     flip = np.diag([-1.0, 1, -1, 1])

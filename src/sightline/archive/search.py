@@ -24,6 +24,7 @@ IS_SHOWN = INSTANCE.c.rejected == ""
 
 _HAS_SHOWN = sa.exists().where(INSTANCE.c.series_uid == SERIES.c.uid, IS_SHOWN)
 _FEW = 1000
+_FEW_SERIES = 10_000
 _BATCH = 1000
 
 
@@ -114,6 +115,8 @@ def search_studies(archive: Archive, keys: Keys, window: Window) -> Matches[Foun
     with archive.database.read() as connection:
         if patient := of_patient(keys):
             query = _of_patients(connection, query, patient)
+        if keys.modalities_in_study:
+            query = _of_modalities(connection, query, keys.modalities_in_study)
         rows, has_more = _page(connection, query, window)
         studies = _studies(connection, [row.uid for row in rows])
     return Matches(found=tuple(studies[row.uid] for row in rows), has_more=has_more)
@@ -167,6 +170,20 @@ def _of_patients(
     if len(patients) <= _FEW:
         return query.where(STUDY.c.patient.in_(patients))
     return query.join(PATIENT, STUDY.c.patient == PATIENT.c.id).where(*conditions)
+
+
+def _of_modalities(
+    connection: sa.Connection, query: sa.Select[Any], wanted: tuple[str, ...]
+) -> sa.Select[Any]:
+    """Have a search look up the studies of modalities that are rare; it asks for them already.
+
+    Else it would go through every study for a page that never fills.
+    """
+    of_these = sa.select(SERIES.c.study_uid).where(SERIES.c.modality.in_(wanted))
+    some = of_these.limit(_FEW_SERIES + 1).subquery()
+    if connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one() > _FEW_SERIES:
+        return query
+    return query.where(STUDY.c.uid.in_(of_these))
 
 
 def _page(

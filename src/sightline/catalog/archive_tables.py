@@ -79,6 +79,7 @@ SERIES = sa.Table(
     sa.Column("body_part", sa.String, nullable=False),
     sa.Column("manufacturer", sa.String, nullable=False),
     sa.Column("manufacturer_model", sa.String, nullable=False),
+    sa.Index("ix_series_of_modality", "modality", "study_uid"),
 )
 
 ASSOCIATION = sa.Table(

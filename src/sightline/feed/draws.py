@@ -15,7 +15,7 @@ import numpy.typing as npt
 from sightline.feed.foreground import ForegroundIndex
 from sightline.prepare.grid import IndexMap, NetworkGrid
 from sightline.values.plan import Triple
-from sightline.values.recipe import Training
+from sightline.values.recipe import MIRROR_AXES, Training
 
 Bounds: TypeAlias = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
@@ -23,7 +23,6 @@ _ORDER_KEY = 2**63
 _MIRROR_SHARE = 0.5
 # Each change of appearance is made to this share of the patches.
 _APPEARANCE_SHARE = 0.25
-_MIRROR_AXES = {"head_foot": 0, "front_back": 1, "left_right": 2}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,8 +116,8 @@ class Sampler:
             bend *= (1 + training.scale_share) ** scale
         mirrored = random.random(3) < _MIRROR_SHARE
         for name in training.mirror:
-            if mirrored[_MIRROR_AXES[name]]:
-                bend[:, _MIRROR_AXES[name]] *= -1
+            if mirrored[MIRROR_AXES[name]]:
+                bend[:, MIRROR_AXES[name]] *= -1
         return bend
 
     def _appearance(self, random: np.random.Generator) -> Appearance:

@@ -1,5 +1,6 @@
 """A model applied to a volume."""
 
+import itertools
 import os
 
 import numpy as np
@@ -32,7 +33,7 @@ def predict(model: Model, volume: Volume) -> Segmentation:
     a, b, c = (slice(x, y) for x, y in zip(first, stop, strict=True))
     image = prepared.image[a, b, c].to(model.device)
     with torch.inference_mode():
-        logits = slide(model.network, image, patch=plan.patch, overlap=plan.overlap).cpu()
+        logits = _mirrored(model, image, plan).cpu()
     grid = prepared.grid
     mask = decide(
         LogitsBox(logits=logits, first=first, grid_shape=grid.shape),
@@ -45,6 +46,23 @@ def predict(model: Model, volume: Volume) -> Segmentation:
         classes=model.manifest.classes,
         author=model.manifest.name,
     )
+
+
+def _mirrored(model: Model, image: torch.Tensor, plan: Plan) -> torch.Tensor:
+    """Average the logits of an image and of its mirror images along the plan's axes."""
+    total: torch.Tensor | None = None
+    looks = [
+        axes
+        for count in range(len(plan.mirror_axes) + 1)
+        for axes in itertools.combinations(plan.mirror_axes, count)
+    ]
+    for axes in looks:
+        logits = slide(model.network, image.flip(axes), patch=plan.patch, overlap=plan.overlap)
+        logits = logits.flip([axis + 1 for axis in axes])
+        total = logits if total is None else total.add_(logits)
+    if total is None:
+        raise AssertionError("an image is looked at once at least")
+    return total.div_(len(looks)) if len(looks) > 1 else total
 
 
 def _body_box(prepared: PreparedImage, plan: Plan) -> tuple[Triple, Triple]:

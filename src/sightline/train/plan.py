@@ -8,7 +8,7 @@ from sightline.networks.contract import NETWORKS
 from sightline.tasks.contract import TASKS
 from sightline.train.fingerprint import Fingerprint
 from sightline.values.plan import Intensity, Plan, SpacingMm, Triple
-from sightline.values.recipe import Recipe
+from sightline.values.recipe import MIRROR_AXES, Recipe
 
 # Two of these and 16 channels take half a second a step on two cores.
 _PATCH_VOXELS = 56**3
@@ -85,7 +85,15 @@ def _fresh(recipe: Recipe, fingerprint: Fingerprint) -> Plan:
         overlap=_OVERLAP,
         memory_mb=_memory_mb(patch, levels.strides, channels, batch=recipe.training.batch),
         reasons=reasons,
+        mirror_axes=_mirror_axes(recipe, reasons),
     )
+
+
+def _mirror_axes(recipe: Recipe, reasons: dict[str, str]) -> tuple[int, ...]:
+    reasons["mirror_axes"] = "the recipe's applying.mirror"
+    if not recipe.applying.mirror:
+        return ()
+    return tuple(sorted(MIRROR_AXES[name] for name in set(recipe.training.mirror)))
 
 
 def _channels(recipe: Recipe, levels: int, reasons: dict[str, str]) -> tuple[int, ...]:
@@ -115,6 +123,7 @@ def _continued(fresh: Plan, recipe: Recipe, earlier: Plan) -> Plan:
         task=fresh.task,
         classes=fresh.classes,
         batch=fresh.batch,
+        mirror_axes=fresh.mirror_axes,
         memory_mb=_memory_mb(earlier.patch, earlier.strides, earlier.channels, batch=fresh.batch),
         reasons=reasons,
     )

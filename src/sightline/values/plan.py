@@ -38,6 +38,7 @@ class Plan:
         kernels: convolution size of each level.
         overlap: share of a window that its neighbour covers too, when a model is applied.
         memory_mb: estimate for one training step.
+        mirror_axes: when a model is applied, the volume is looked at mirrored along these, too.
         reasons: by field, why the value is what it is.
     """
 
@@ -55,6 +56,7 @@ class Plan:
     overlap: float
     memory_mb: int
     reasons: dict[str, str]
+    mirror_axes: tuple[int, ...] = ()  # older plans have none
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values, with format and version."""

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sightline.errors import BadRecipe
 
+MIRROR_AXES = {"head_foot": 0, "front_back": 1, "left_right": 2}
+"""Axes of the network's grid by the names that a recipe gives them."""
+
 Edge = Annotated[int, Field(ge=8)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
@@ -109,6 +112,16 @@ class Training(_Part):
     seed: int = Field(default=0, ge=0, lt=2**63)
 
 
+class Applying(_Part):
+    """How the model is applied to a volume."""
+
+    mirror: bool = Field(
+        default=False,
+        description="Look at each volume mirrored along the axes of training.mirror too, and "
+        "average: a little better, twice as long an axis.",
+    )
+
+
 class Gate(_Part):
     """What a model must reach on the locked test split before it goes live."""
 
@@ -142,6 +155,7 @@ class Recipe(_Part):
     inputs: Inputs = Inputs()
     network: Network = Network()
     training: Training = Training()
+    applying: Applying = Applying()
     gate: Gate = Gate()
     triage: list[TriageRule] = []
 
