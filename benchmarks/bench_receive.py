@@ -83,7 +83,7 @@ def main() -> None:
     """Run the receivers on the same files and print one JSON line a comparison."""
     options = argparse.ArgumentParser()
     options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--receivers", type=int, nargs="*", default=[1])
+    options.add_argument("--receivers", type=int, nargs="*", default=[2])
     given = options.parse_args()
     rates: Rates = defaultdict(list)
     with tempfile.TemporaryDirectory() as name:
@@ -194,9 +194,8 @@ def sightline(receivers: int) -> Receiver:
             "SIGHTLINE_DIMSE_PORT": str(port),
             "SIGHTLINE_WEB_PORT": str(web_port),
             "SIGHTLINE_QUIET_PERIOD_S": "600",  # receiving alone is measured
+            "SIGHTLINE_RECEIVERS": str(receivers),
         }
-        if receivers > 1:
-            settings["SIGHTLINE_RECEIVERS"] = str(receivers)
 
         def count() -> int:
             url = f"http://127.0.0.1:{web_port}/archive/studies?includefield=00201208&limit=100"

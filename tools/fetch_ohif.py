@@ -17,6 +17,9 @@ PACKAGE = "@ohif/app@3.13.2"
 # As `npm view @ohif/app@3.13.2 dist.integrity` tells it, without the leading `sha512-`.
 SHA512 = "WZdxmpmG7rqFgW9ZJLcbgr3XCtLi1KDNPoMaeY5PPe6j4G4fjEjjkycZM6C6Zk2F87BKxFfpq+jd5xXZB9E8EA=="
 TARGET = Path(__file__).parent.parent / "src" / "sightline" / "web" / "ohif"
+ESBUILD = Path(__file__).parent / "esbuild"
+"""Names the minifier, with the digest of each of its packages."""
+
 BASE = "/viewer/"
 
 DIST = PurePosixPath("package/dist")
@@ -47,6 +50,7 @@ def main() -> None:
         fresh = Path(scratch) / "ohif"
         unpack(tarball, fresh)
         serve_from_base(fresh)
+        minify(fresh, Path(scratch))
         shutil.rmtree(TARGET, ignore_errors=True)
         fresh.rename(TARGET)
     megabytes = sum(file.stat().st_size for file in TARGET.rglob("*") if file.is_file()) / 1e6
@@ -105,6 +109,24 @@ def serve_from_base(folder: Path) -> None:
             sys.exit(f"no {pattern} of {PACKAGE} holds {old}")
         for file in touched:
             file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
+
+
+def minify(folder: Path, scratch: Path) -> None:
+    """Halve the scripts, which the package holds with comments and long names.
+
+    Without network the viewer stays as it came: it works, and takes longer to load.
+    """
+    tools = scratch / "esbuild"
+    shutil.copytree(ESBUILD, tools)
+    installing = [shutil.which("npm") or "npm", "ci", "--silent", "--prefix", str(tools)]
+    scripts = [str(file.relative_to(folder)) for file in sorted(folder.rglob("*.js"))]
+    minifying = [str(tools / "node_modules" / ".bin" / "esbuild"), "--minify", "--outdir=."]
+    minifying += ["--outbase=.", "--allow-overwrite", "--legal-comments=eof", "--log-level=error"]
+    try:
+        subprocess.run(installing, check=True)
+        subprocess.run([*minifying, *scripts], check=True, cwd=folder)
+    except (OSError, subprocess.CalledProcessError):
+        print("The viewer's scripts could not be minified; they are served as they came.")
 
 
 if __name__ == "__main__":

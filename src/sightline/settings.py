@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         default=32, ge=1, description="Those from one address, so that no host takes all of them."
     )
     receivers: int = Field(
-        default=1, ge=1, description="Processes that receive on the port of the DICOM listener."
+        default=2, ge=1, description="Processes that receive on the port of the DICOM listener."
     )
     check_called_ae: bool = Field(
         default=False, description="Reject an association that calls us by another title than ours."

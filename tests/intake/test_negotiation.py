@@ -11,10 +11,16 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
 )
-from pynetdicom import AE, build_role
+from pynetdicom import AE, StoragePresentationContexts, build_context, build_role
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ASSOCIATE_RQ
-from pynetdicom.pdu_primitives import A_ASSOCIATE, AsynchronousOperationsWindowNegotiation
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    AsynchronousOperationsWindowNegotiation,
+    MaximumLengthNotification,
+    SCP_SCU_RoleSelectionNegotiation,
+)
+from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import ModalityWorklistInformationFind, Verification
 
 from sightline.errors import BadFile
@@ -111,6 +117,58 @@ def test_any_bytes_are_a_request_or_one_error(noise: bytes, at: int) -> None:
         AssociationRequest.read(request[:at] + noise + request[at + len(noise) :])
     with contextlib.suppress(BadFile):
         AssociationRequest.read(noise)
+
+
+def test_a_request_of_many_contexts_is_read_as_pynetdicom_reads_it() -> None:
+    asked = A_ASSOCIATE_RQ(_asked(StoragePresentationContexts))
+    length = MaximumLengthNotification()
+    length.maximum_length_received = 70_000
+    roles = [build_role(uid, scu_role=True, scp_role=False) for uid in (CTImageStorage, "1.2.3")]
+    read = AssociationRequest.read(asked.encode())
+    assert (read.max_pdu_bytes, read.roles) == (0, {})
+    asked = A_ASSOCIATE_RQ(_asked(StoragePresentationContexts, length, *roles))
+    read = AssociationRequest.read(asked.encode())
+    assert [
+        (each.id, each.abstract_syntax, list(each.transfer_syntaxes)) for each in read.offers
+    ] == [
+        (each.context_id, each.abstract_syntax, each.transfer_syntax)
+        for each in asked.presentation_context
+    ]
+    assert len(read.offers) == 120
+    assert read.max_pdu_bytes == asked.user_information.maximum_length == 70_000
+    assert read.roles == {CTImageStorage: (True, False), "1.2.3": (True, False)}
+
+
+def test_items_of_unknown_kinds_are_passed_over() -> None:
+    request = associate_request()
+    longer = request + b"\x7f\0\0\2ab"
+    longer = longer[:2] + (len(longer) - 6).to_bytes(4, "big") + longer[6:]
+    assert AssociationRequest.read(longer) == AssociationRequest.read(request)
+
+
+@pytest.mark.parametrize("cut", [1, 5, 50, 80, 100])
+def test_a_request_that_ends_early_is_one_error(cut: int) -> None:
+    request = associate_request()[:-cut]
+    for length in (len(request) - 6, len(request) - 6 + cut):
+        with pytest.raises(BadFile, match="an association request is broken"):
+            AssociationRequest.read(request[:2] + length.to_bytes(4, "big") + request[6:])
+
+
+def _asked(
+    contexts: list[PresentationContext],
+    *user: MaximumLengthNotification | SCP_SCU_RoleSelectionNegotiation,
+) -> A_ASSOCIATE:
+    primitive = A_ASSOCIATE()
+    primitive.calling_ae_title, primitive.called_ae_title = "A", "B"
+    primitive.application_context_name = "1.2.840.10008.3.1.1.1"
+    proposed = [
+        build_context(each.abstract_syntax or "", each.transfer_syntax) for each in contexts
+    ]
+    for number, each in enumerate(proposed):
+        each.context_id = 2 * number + 1
+    primitive.presentation_context_definition_list = proposed
+    primitive.user_information = list(user)
+    return primitive
 
 
 def test_what_pynetdicom_asks_is_read() -> None:

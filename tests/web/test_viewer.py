@@ -6,10 +6,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from sightline.formats.dicom_elements import without_pixels
 from sightline.settings import Settings
+from sightline.web.retrieval import Retrieval
 from sightline.web.server import serve_web
 from sightline.web.site import Site, load_templates
 from sightline.web.viewer import VIEWER_FOLDER, has_viewer, viewer_router
+from tests.counterparties import wait_until
 from tests.web.stage import Served, Stage
 
 FETCH = Path(__file__).parents[2] / "tools" / "fetch_ohif.py"
@@ -65,7 +68,7 @@ def test_without_the_viewer_a_page_says_how_to_get_it(stage: Stage) -> None:
         templates=load_templates(),
     )
     app = FastAPI()
-    app.include_router(viewer_router(site))
+    app.include_router(viewer_router(site, Retrieval(stage.archive, "/archive")))
     server = serve_web(settings, app)
     answer = httpx.get(f"{server.url}/viewer/viewer?StudyInstanceUIDs=1.2")
     server.stop()
@@ -86,3 +89,24 @@ def test_another_package_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "is not @ohif/app@3.13.2" in done.stderr
     assert sorted(path.name for path in VIEWER_FOLDER.parent.iterdir()) == before
+
+
+@pytest.mark.skipif(not has_viewer(), reason="the OHIF viewer was not fetched")
+def test_opening_a_study_makes_its_metadata_ready(
+    stage: Stage, empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = stage.receive(1)
+    described: list[bytes] = []
+
+    def noting(content: bytes) -> bytes:
+        described.append(content)
+        return without_pixels(content)
+
+    monkeypatch.setattr("sightline.web.retrieval.without_pixels", noting)
+    for _ in range(2):
+        httpx.get(f"{empty_url}/viewer/viewer?StudyInstanceUIDs={written.study_uid}")
+        httpx.get(f"{empty_url}/viewer/viewer?StudyInstanceUIDs=..%2F1.2.3")
+        wait_until(lambda: len(described) == 12)
+    answer = httpx.get(f"{empty_url}/archive/studies/{written.study_uid}/metadata")
+    assert len(answer.json()) == 12
+    assert len(described) == len(set(described)) == 12

@@ -1,5 +1,6 @@
 """A receiving process: one of several that share the port of the DICOM listener."""
 
+import gc
 import os
 import signal
 import socket
@@ -30,6 +31,8 @@ def run_receiver(settings: Settings, *, number: int, descriptor: int, parent: in
     archive = Archive.open(settings)
     listener = Listener(archive, settings, receiver=number)
     listener.start(socket.socket(fileno=descriptor))
+    # Modules and tables stay: the collector need not go through them again and again.
+    gc.freeze()
     try:
         while not stop.wait(_TICK_S):
             if os.getppid() != parent:

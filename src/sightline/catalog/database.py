@@ -7,13 +7,13 @@ import importlib.resources
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
 import sqlalchemy as sa
 
-from sightline import extras
+from sightline import clock, extras
 from sightline.errors import BadSettings
 
 Schema: TypeAlias = Literal["archive", "hub"]
@@ -21,6 +21,9 @@ HEADS: dict[Schema, str] = {"archive": "0007", "hub": "0004"}
 """The newest migration of each schema; a test holds them against the files."""
 
 _BUSY_TIMEOUT_MS = 30_000
+# About a tenth of a commit.
+_TURN_POLL_S = 0.0003
+_PRIMARY_CODE = 0xFF
 _MOST_CONNECTIONS = 40
 _LONGEST_WAIT_S = 30
 _POSTGRESQL = (
@@ -38,8 +41,10 @@ class Database:
     """An engine whose transactions say beforehand whether they write."""
 
     engine: sa.Engine
-    # SQLite has one writer, and polls for its turn: threads of one process queue here instead.
-    _turn: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
+    _writer: "_SqliteWriter" = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_writer", _SqliteWriter(self.engine))
 
     @classmethod
     def open(cls, url: str, schema: Schema) -> Self:
@@ -85,15 +90,51 @@ class Database:
             Collision: Another writer came between (PostgreSQL); the block may be run again.
             OSError: The disk is full or fails, or another process writes for too long.
         """
-        engine = self.engine.execution_options(writes=True)
-        # PostgreSQL has many writers; only SQLite's queue.
-        turn = self._turn if engine.dialect.name == "sqlite" else nullcontext()
-        with _disk_errors(), turn, engine.begin() as connection:
+        if self.engine.dialect.name == "sqlite":
+            begun = self._writer.begin()
+        else:
+            begun = self.engine.execution_options(writes=True).begin()
+        with _disk_errors(), begun as connection:
             yield connection
 
     def close(self) -> None:
         """Close every connection."""
+        self._writer.close()
         self.engine.dispose()
+
+
+class _SqliteWriter:
+    """The one connection of a process by which it writes to SQLite.
+
+    SQLite has one writer, and polls for its turn: threads of one process queue here instead. The
+    connection stays open, so that it still has the pages that the last transaction read.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine.execution_options(writes=True)
+        self._turn = threading.Lock()
+        self._connection: sa.Connection | None = None
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """Wait for the turn and give the connection, within a transaction."""
+        with self._turn:
+            connection = self._connection or self._engine.connect()
+            self._connection = None
+            try:
+                with connection.begin():
+                    yield connection
+            except BaseException:
+                connection.close()  # whatever failed, the next transaction begins afresh
+                raise
+            self._connection = connection
+
+    def close(self) -> None:
+        """Close the connection once nobody writes."""
+        with self._turn:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
 
 
 def sqlite_url(path: Path) -> str:
@@ -179,11 +220,33 @@ def _speak_sqlite(engine: sa.Engine) -> None:
     def _begin(connection: sa.Connection) -> None:
         writes = connection.get_execution_options().get("writes", False)
         # Straight on the driver: SQLAlchemy takes longer for it than SQLite for the transaction.
-        text = "BEGIN IMMEDIATE" if writes else "BEGIN"
+        cursor = connection.connection.cursor()
         try:
-            connection.connection.cursor().execute(text)
+            if writes:
+                _begin_writing(cursor)
+            else:
+                cursor.execute("BEGIN")
         except sqlite3.OperationalError as error:
-            raise sa.exc.OperationalError(text, {}, error) from error
+            raise sa.exc.OperationalError("BEGIN", {}, error) from error
+
+
+def _begin_writing(cursor: Any) -> None:  # noqa: ANN401 - the driver's own type
+    """Wait for the turn of this process; SQLite's own waiting sleeps for longer each time."""
+    deadline = clock.monotonic() + _BUSY_TIMEOUT_MS / 1000
+    cursor.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                is_busy = error.sqlite_errorcode & _PRIMARY_CODE == sqlite3.SQLITE_BUSY
+                if not is_busy or clock.monotonic() > deadline:
+                    raise
+                clock.pause(_TURN_POLL_S)
+            else:
+                return
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
 
 
 def _upgrade(engine: sa.Engine, schema: Schema) -> None:

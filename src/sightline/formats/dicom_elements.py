@@ -26,6 +26,13 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
+# What most elements have, walked past without a call.
+_SHORT_VRS = frozenset(
+    {
+        *(b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT"),
+        *(b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"),
+    }
+)
 _NO_VR = b""
 
 # Real objects nest about ten deep (structured reports); Python's own limit is near 1,000.
@@ -142,6 +149,22 @@ def dataset_offset(content: bytes) -> int:
     return _read_meta(content)[0]
 
 
+def without_pixels(content: bytes) -> bytes:
+    """Return a Part 10 file with its pixel data emptied, for whoever reads the rest.
+
+    Raises:
+        NotDicom: No Part 10 file, or a broken one.
+    """
+    elements = open_elements(content)
+    if elements.transfer_syntax_uid == DEFLATED:
+        return content
+    for tag, vr, start, length in elements:
+        # These two have a length of four bytes, right before the value.
+        if tag in PIXEL_DATA and (vr in _LONG_VRS or vr == _NO_VR):
+            return b"".join((content[: start - 4], bytes(4), content[start + length :]))
+    return content
+
+
 def largest_inflated(deflated_bytes: int) -> int:
     """Return how many bytes a deflated dataset of so many may become where all of it is wanted."""
     return max(_FREE_INFLATED_BYTES, _MAX_INFLATED_RATIO * deflated_bytes)
@@ -214,12 +237,20 @@ class _Walk:
 
     def top_level(self, offset: int) -> Iterator[Element]:
         count = 0
-        content = self._content
+        content, unpack, size_bytes = self._content, self._short.unpack_from, self._size_bytes
+        last = -1 if self._is_implicit else len(content) - 8
         while offset < len(content) and (content[offset] or not self._is_padding(offset)):
-            element, offset = self.element(offset)
             count += 1
             if count > MAX_TOP_LEVEL:
                 raise _broken(f"more than {MAX_TOP_LEVEL} elements")
+            if offset <= last:
+                group, number, vr, length = unpack(content, offset)
+                end = offset + 8 + length
+                if vr in _SHORT_VRS and end <= size_bytes:
+                    yield Element(group << 16 | number, vr, offset + 8, length)
+                    offset = end
+                    continue
+            element, offset = self.element(offset)
             yield element
 
     def element(self, offset: int) -> tuple[Element, int]:

@@ -9,7 +9,6 @@ from sightline.errors import NotDicom
 from sightline.formats.dicom_elements import (
     DEFLATED,
     PIXEL_DATA,
-    Element,
     Elements,
     open_elements,
 )
@@ -114,12 +113,15 @@ def read_header(content: bytes) -> Header:
     values: dict[int, bytes] = {}
     pixels = None
     for element in elements:
-        if _is_wanted(element):
-            values[element.tag] = elements.value(element)
-        elif element.tag in PIXEL_DATA and elements.transfer_syntax_uid != DEFLATED:
-            pixels = (element.start, element.length)
+        tag, _, start, length = element
+        if tag in _WANTED and length <= _LARGEST_VALUE_BYTES:
+            values[tag] = elements.value(element)
+        elif tag in PIXEL_DATA and elements.transfer_syntax_uid != DEFLATED:
+            pixels = (start, length)
     charset = charset_of(values.get(_CHARACTER_SET, b""))
-    text = {name: decode(values.get(tag, b""), charset) for name, tag in _TAGS.items()}
+    text = {
+        name: decode(values[tag], charset) if tag in values else "" for name, tag in _TAGS.items()
+    }
     rows = _unsigned_short(values.get(_ROWS, b""), elements)
     return Header(
         patient=_patient(text),
@@ -183,10 +185,6 @@ def _meta_element(number: int, vr: bytes, value: bytes) -> bytes:
     if vr == b"OB":
         return struct.pack("<HH2sHL", 0x0002, number, vr, 0, len(value)) + value
     return struct.pack("<HH2sH", 0x0002, number, vr, len(value)) + value
-
-
-def _is_wanted(element: Element) -> bool:
-    return element.tag in _WANTED and element.length <= _LARGEST_VALUE_BYTES
 
 
 def _patient(text: Mapping[str, str]) -> Patient:

@@ -27,6 +27,8 @@ def decode(value: bytes, charset: str) -> str:
         text = "".join(_decode_fragment(part, charset) for part in _FRAGMENT.findall(value))
     else:
         text = value.decode(charset, errors="replace")
+        if text.isprintable():
+            return text.strip()
     return _CONTROL.sub("", text).strip()
 
 

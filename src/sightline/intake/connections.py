@@ -71,7 +71,7 @@ class Reception:
         admit: called with each visitor whose request came whole; its connection is then its own.
         lets_in: tells whether connections from an address are taken.
         tls: what connections are secured with; None where they are not.
-        busy: tells how many associations this process has, where others share the port.
+        busy: tells how many associations this process has; None where no other shares the port.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Reception:
         *,
         lets_in: Callable[[str], bool],
         tls: ssl.SSLContext | None,
-        busy: Callable[[], int],
+        busy: Callable[[], int] | None,
     ) -> None:
         self._listening = listening
         self._busy = busy
@@ -128,8 +128,10 @@ class Reception:
             self._drop_late()
 
     def _accept(self) -> None:
-        # All processes that share the port wake for a newcomer: the idle ones come first.
-        clock.pause(min(self._busy(), _MOST_COURTESY) * _COURTESY_S)
+        if self._busy is not None:
+            # All processes that share the port wake for a newcomer: the idle ones come first.
+            crowd = self._busy() + len(self._waiting)
+            clock.pause(min(crowd, _MOST_COURTESY) * _COURTESY_S)
         try:
             connection, (address, *_) = self._listening.accept()
         except BlockingIOError:

@@ -102,7 +102,7 @@ class Listener:
             self._admit,
             lets_in=self._admission.lets_in,
             tls=self._tls,
-            busy=lambda: len(self._conversations) if self._receiver else 0,
+            busy=(lambda: len(self._conversations)) if self._receiver else None,
         )
         self._reception.start()
         _log.info("listening", ae_title=settings.ae_title, port=self.port, lost=lost)

@@ -59,7 +59,7 @@ def create_app(settings: Settings, archive: Archive, hub: Hub) -> FastAPI:
     app.include_router(qido_router(retrieval), prefix=ARCHIVE_ROOT)
     app.include_router(wado_router(site, retrieval), prefix=ARCHIVE_ROOT)
     app.include_router(stow_router(site, ARCHIVE_ROOT), prefix=ARCHIVE_ROOT)
-    app.include_router(viewer_router(site))
+    app.include_router(viewer_router(site, retrieval))
     app.mount("/static", StaticFiles(directory=FOLDER / "static"))
     _add_error_answers(app, site)
     return app

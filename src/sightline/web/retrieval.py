@@ -1,20 +1,27 @@
 """Reading instances of the archive for the web, and remembering what was read lately."""
 
+import contextlib
 import json
+import threading
 from collections.abc import Mapping
 
+from sightline import log
 from sightline.archive.archive import Archive
 from sightline.archive.locating import LocatedInstance, locate
 from sightline.engines.limited import Limits
-from sightline.errors import UnknownName
+from sightline.errors import SightlineError, UnknownName
+from sightline.formats.dicom_elements import without_pixels
 from sightline.formats.dicom_json import Frames, read_bulk, read_frames, read_metadata
 from sightline.web.recent import Recent
 from sightline.web.refusals import malformed
 from sightline.web.search_query import is_uid
 from sightline.web.transcoding import decode
 
+_log = log.get("web")
 _UIDS = ("study_uid", "series_uid", "instance_uid")
 _METADATA_BYTES = 64 * 1024 * 1024
+# Studies that are described ahead at a time.
+_MOST_LOOKS = 2
 _FRAMES_BYTES = 256 * 1024 * 1024
 
 
@@ -31,6 +38,8 @@ class Retrieval:
         self.root = root
         self._metadata = Recent[bytes](limit_bytes=_METADATA_BYTES, size_of=len)
         self._frames = Recent[Frames](limit_bytes=_FRAMES_BYTES, size_of=_size_of_frames)
+        self._lock = threading.Lock()
+        self._looks = 0
 
     def find(self, path: Mapping[str, str]) -> list[LocatedInstance]:
         """Return the instances of the study, the series or the instance that a path names.
@@ -81,6 +90,27 @@ class Retrieval:
         """
         return self._metadata.get(instance.digest, lambda: self._describe(instance))
 
+    def look_ahead(self, study_uid: str) -> None:
+        """Describe a study beside, because its metadata will be asked for in a moment."""
+        with self._lock:
+            if not is_uid(study_uid) or self._looks >= _MOST_LOOKS:
+                return
+            self._looks += 1
+        threading.Thread(target=self._look_ahead, args=(study_uid,), daemon=True).start()
+
+    def _look_ahead(self, study_uid: str) -> None:
+        try:
+            # From the end, so that whoever asks meanwhile finds what we have done.
+            for each in reversed(locate(self.archive, study_uid)):
+                # Whoever asks is told what is wrong.
+                with contextlib.suppress(SightlineError):
+                    self.metadata(each)
+        except OSError as error:
+            _log.warning("look_ahead_failed", error=error.errno)
+        finally:
+            with self._lock:
+                self._looks -= 1
+
     def frames(self, instance: LocatedInstance) -> Frames:
         """Return the frames as stored.
 
@@ -121,7 +151,8 @@ class Retrieval:
     def _describe(self, instance: LocatedInstance) -> bytes:
         series = f"studies/{instance.study_uid}/series/{instance.series_uid}"
         place = f"{self.root}/{series}/instances/{instance.uid}"
-        content = self.content(instance)
+        # To hand the pixels to a child process would take longer than to describe the rest.
+        content = without_pixels(self.content(instance))
         model = Limits.for_bytes(len(content)).call(read_metadata, content, f"{place}/bulkdata")
         model["00083002"] = {"vr": "UI", "Value": [instance.transfer_syntax_uid]}
         text = json.dumps(model, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

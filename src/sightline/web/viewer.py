@@ -10,11 +10,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
 from sightline.web.guard import viewer_policy
+from sightline.web.retrieval import Retrieval
 from sightline.web.site import FOLDER, Site
 
 VIEWER_FOLDER = FOLDER / "ohif"
 """Where `tools/fetch_ohif.py` puts the viewer."""
 
+_MOST_STUDIES = 2
 _CONFIGURATION = FOLDER / "static" / "ohif-config.js"
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 _HASHED_NAME = re.compile(r"[0-9a-f]{16}\.(js|wasm|woff2)$")
@@ -31,7 +33,7 @@ def has_viewer() -> bool:
     return (VIEWER_FOLDER / "index.html").is_file()
 
 
-def viewer_router(site: Site) -> APIRouter:
+def viewer_router(site: Site, retrieval: Retrieval) -> APIRouter:
     """Return the viewer, or a page that says how to get it."""
     router = APIRouter()
     if not site.has_viewer:
@@ -59,6 +61,9 @@ def viewer_router(site: Site) -> APIRouter:
             return _file(_CONFIGURATION, headers, request)
         if path in files and path != "index.html":
             return _file(files[path], headers, request)
+        # While the browser reads the viewer's scripts, the study is made ready.
+        for study_uid in request.query_params.getlist("StudyInstanceUIDs")[:_MOST_STUDIES]:
+            retrieval.look_ahead(study_uid)
         return HTMLResponse(index, headers=headers | {"Cache-Control": "no-cache"})
 
     return router
