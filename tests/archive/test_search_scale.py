@@ -28,7 +28,7 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]
 @pytest.mark.parametrize(
     ("studies", "count", "most_s"),
     # Times mean nothing while other tests run: only the gate holds them.
-    [(20_000, 60, 60.0), pytest.param(100_000, 400, 0.05, marks=pytest.mark.gate)],
+    [(10_000, 60, 60.0), pytest.param(100_000, 400, 0.05, marks=pytest.mark.gate)],
 )
 def test_the_page_is_the_one_that_reading_everything_gives(
     archive: Archive, studies: int, count: int, most_s: float

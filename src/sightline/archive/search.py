@@ -5,9 +5,17 @@ from collections.abc import Collection, Iterator
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from sightline.archive.archive import Archive
-from sightline.archive.search_keys import Keys, of_instance, of_patient, of_series, of_study
+from sightline.archive.search_keys import (
+    Keys,
+    in_modalities,
+    of_instance,
+    of_patient,
+    of_series,
+    of_study,
+)
 from sightline.catalog.archive_tables import INSTANCE, PATIENT, SERIES, STUDY
 from sightline.values.identity import (
     Digest,
@@ -23,8 +31,8 @@ IS_SHOWN = INSTANCE.c.rejected == ""
 """What a PACS rejected is kept and not found."""
 
 _HAS_SHOWN = sa.exists().where(INSTANCE.c.series_uid == SERIES.c.uid, IS_SHOWN)
-_FEW = 1000
-_FEW_SERIES = 10_000
+_FEW, _FEW_IN_ARRAY = 1000, 5000
+_FEW_SERIES = 2500
 _BATCH = 1000
 
 
@@ -102,6 +110,7 @@ class FoundInstance:
 
 def search_studies(archive: Archive, keys: Keys, window: Window) -> Matches[FoundStudy]:
     """Find studies, newest first; keys of series and instances ask for one that matches."""
+    modalities, keys = keys.modalities_in_study, dataclasses.replace(keys, modalities_in_study=())
     query = (
         sa.select(STUDY.c.uid)
         .where(*of_study(keys), STUDY.c.is_rejected.is_(sa.false()))
@@ -115,8 +124,8 @@ def search_studies(archive: Archive, keys: Keys, window: Window) -> Matches[Foun
     with archive.database.read() as connection:
         if patient := of_patient(keys):
             query = _of_patients(connection, query, patient)
-        if keys.modalities_in_study:
-            query = _of_modalities(connection, query, keys.modalities_in_study)
+        if modalities:
+            query = _of_modalities(connection, query, modalities)
         rows, has_more = _page(connection, query, window)
         studies = _studies(connection, [row.uid for row in rows])
     return Matches(found=tuple(studies[row.uid] for row in rows), has_more=has_more)
@@ -165,25 +174,36 @@ def _of_patients(
     Where few do, their studies are looked up and sorted. Where many do, a page is soon full of
     them: then the studies are gone through in order. Either way little is read.
     """
-    few = connection.execute(sa.select(PATIENT.c.id).where(*conditions).limit(_FEW + 1))
-    patients = few.scalars().all()
-    if len(patients) <= _FEW:
-        return query.where(STUDY.c.patient.in_(patients))
+    few = _FEW_IN_ARRAY if connection.dialect.name == "postgresql" else _FEW
+    found = connection.execute(sa.select(PATIENT.c.id).where(*conditions).limit(few + 1))
+    patients = found.scalars().all()
+    if len(patients) <= few:
+        return query.where(_is_one_of(connection, STUDY.c.patient, list(patients)))
     return query.join(PATIENT, STUDY.c.patient == PATIENT.c.id).where(*conditions)
 
 
 def _of_modalities(
     connection: sa.Connection, query: sa.Select[Any], wanted: tuple[str, ...]
 ) -> sa.Select[Any]:
-    """Have a search look up the studies of modalities that are rare; it asks for them already.
+    """Restrict a search of studies to modalities.
 
-    Else it would go through every study for a page that never fills.
+    Where few series are of them, their studies are looked up: else every study would be gone
+    through for a page that never fills. Where many are, the studies tell theirs themselves.
     """
     of_these = sa.select(SERIES.c.study_uid).where(SERIES.c.modality.in_(wanted))
-    some = of_these.limit(_FEW_SERIES + 1).subquery()
-    if connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one() > _FEW_SERIES:
-        return query
-    return query.where(STUDY.c.uid.in_(of_these))
+    found = connection.execute(of_these.limit(_FEW_SERIES + 1)).scalars().all()
+    if len(found) > _FEW_SERIES:
+        return query.where(in_modalities(wanted))
+    return query.where(_is_one_of(connection, STUDY.c.uid, sorted(set(found))))
+
+
+def _is_one_of(
+    connection: sa.Connection, column: sa.Column[Any], values: list[Any]
+) -> sa.ColumnElement[bool]:
+    if connection.dialect.name == "postgresql":
+        # One parameter, in which it looks up by hash, or which it looks up in an index.
+        return column == sa.any_(sa.literal(values, ARRAY(column.type)))
+    return column.in_(values)
 
 
 def _page(

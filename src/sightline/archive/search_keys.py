@@ -69,7 +69,7 @@ def of_study(keys: Keys) -> list[sa.ColumnElement[bool]]:
         *_range(STUDY.c.study_time, keys.study_time),
         *_text(STUDY.c.accession_number, keys.accession_number),
         *_text(STUDY.c.description, keys.study_description),
-        *_modalities(keys.modalities_in_study),
+        *([in_modalities(keys.modalities_in_study)] if keys.modalities_in_study else []),
     ]
 
 
@@ -127,9 +127,9 @@ def _fuzzy_name(keys: Keys) -> list[sa.ColumnElement[bool]]:
     ]
 
 
-def _modalities(wanted: tuple[str, ...]) -> list[sa.ColumnElement[bool]]:
-    found = [STUDY.c.modalities.contains(f"|{each}|", autoescape=True) for each in wanted]
-    return [sa.or_(*found)] if found else []
+def in_modalities(wanted: tuple[str, ...]) -> sa.ColumnElement[bool]:
+    """Return the condition that a study has a series of one of these modalities."""
+    return sa.or_(*(STUDY.c.modalities.contains(f"|{each}|", autoescape=True) for each in wanted))
 
 
 def _any_of(column: sa.Column[str], values: tuple[str, ...]) -> list[sa.ColumnElement[bool]]:
