@@ -136,9 +136,8 @@ def test_a_full_disk_is_no_success(archive: Archive, settings: Settings) -> None
     assert code_of(receiver.receive(ADT)) == "AA"
     with archive.database.write() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-    long_name = message("ADT^A08", PID.replace("Ada", "A" * 15_000), control_id="2")
-    with archive.database.engine.connect() as connection:
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # SQLite's way to be full
+    long_name = message("ADT^A08", PID.replace("Ada", "A" * 15_000), control_id="2")
     answer = receiver.receive(long_name)
     assert code_of(answer) == "AE"
     assert b"207^^HL70357" in answer
