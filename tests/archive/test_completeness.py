@@ -16,13 +16,13 @@ from sightline.archive.completeness import (
     Pauses,
     Rules,
     complete_quiet_studies,
-    is_worth_looking,
     last_completed,
     mark_complete,
     open_revisions,
     open_study,
     shown_pauses,
     why_complete,
+    worth_looking_in_s,
 )
 from sightline.archive.receiving import keep
 from sightline.archive.slice_gaps import StudyGaps
@@ -144,11 +144,10 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
     ("pauses", "from_s"), [(Pauses(), 4.5), (known(1.5, 1.0, 1.0), 2.5), (known(60, 60, 60), 4.5)]
 )
 def test_slices_are_looked_at_when_they_may_decide_soon(pauses: Pauses, from_s: float) -> None:
-    for quiet_s, expected in ((from_s - 0.1, False), (from_s, True)):
+    for quiet_s in (from_s - 1, from_s, from_s + 1):
         now = WHOLE.last_received_at + quiet_s
-        assert is_worth_looking(WHOLE, pauses, rules=RULES, now=now) is expected
-        still_here = dataclasses.replace(WHOLE, has_open_sender=True)
-        assert not is_worth_looking(still_here, pauses, rules=RULES, now=now)
+        left_s = worth_looking_in_s(WHOLE, pauses, rules=RULES, now=now)
+        assert left_s == pytest.approx(from_s - quiet_s)
 
 
 def open_studies(archive: Archive) -> list[OpenStudy]:

@@ -13,13 +13,13 @@ from sightline.archive.completeness import (
     OpenStudy,
     Pauses,
     Rules,
-    is_worth_looking,
     last_completed,
     mark_complete,
     open_revisions,
     open_study,
     shown_pauses,
     why_complete,
+    worth_looking_in_s,
 )
 from sightline.archive.slice_gaps import StudyGaps, look_for_gaps
 from sightline.errors import PeerFailed
@@ -39,6 +39,7 @@ _PATIENCE_S = 10.0
 _LEAVE_ALONE_S = 30.0
 # A study that has waited for long may wait a little longer: many may be open at once.
 _SHARE_OF_QUIET, _SELDOM_S = 0.1, 2.0
+_MOST_IDLE_S = 10.0
 
 _Revision: TypeAlias = tuple[StudyUid, int]
 
@@ -120,6 +121,10 @@ class Completer:
         self._gather(study, gathering)
         if gathering.is_under_way:
             return False
+        if gathering.counting is None and gathering.count is None and not study.has_open_sender:
+            # No PACS counts it, so nothing but time changes what is known.
+            idle_s = min(self._worth_looking_in_s(study), _MOST_IDLE_S)
+            gathering.due_at = max(gathering.due_at, clock.monotonic() + idle_s)
         because = why_complete(
             study, gathering.evidence, self._pauses, rules=self._rules, now=clock.timestamp()
         )
@@ -130,9 +135,8 @@ class Completer:
         return True
 
     def _gather(self, study: OpenStudy, gathering: _Gathering) -> None:
-        if gathering.looking is None and is_worth_looking(
-            study, self._pauses, rules=self._rules, now=clock.timestamp()
-        ):
+        is_left = not study.has_open_sender
+        if gathering.looking is None and is_left and self._worth_looking_in_s(study) <= 0:
             gathering.looking_since = clock.monotonic()
             gathering.looking = self._threads.submit(look_for_gaps, self._archive, study.uid)
         now = clock.monotonic()
@@ -141,6 +145,10 @@ class Completer:
             gathering.asked_at = now
             if peer := self._peer_of(study):
                 gathering.counting = self._threads.submit(self._count, peer, study.uid)
+
+    def _worth_looking_in_s(self, study: OpenStudy) -> float:
+        now = clock.timestamp()
+        return worth_looking_in_s(study, self._pauses, rules=self._rules, now=now)
 
     def _peer_of(self, study: OpenStudy) -> Destination | None:
         """Return the PACS that sent all of a study; where several sent it, no count is whole."""

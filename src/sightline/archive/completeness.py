@@ -201,13 +201,14 @@ def why_complete(
     return f"{study.instances} instances; {said}senders gone: {gone}; {of_time}"
 
 
-def is_worth_looking(study: OpenStudy, pauses: Pauses, *, rules: Rules, now: float) -> bool:
-    """Tell whether slices may decide soon: before then, reading them changes nothing."""
-    if study.has_open_sender:
-        return False
+def worth_looking_in_s(study: OpenStudy, pauses: Pauses, *, rules: Rules, now: float) -> float:
+    """Tell in how many seconds slices may decide soon; before then, reading them changes nothing.
+
+    Where the sender is still connected, its leaving is waited for, too.
+    """
     learned_s = pauses.wait_s({name for name, _ in study.senders}, rules)
     earliest_s = rules.quiet_s if learned_s is None else min(learned_s, rules.quiet_s)
-    return now - study.last_received_at >= earliest_s - rules.settled_s
+    return study.last_received_at + earliest_s - rules.settled_s - now
 
 
 def mark_complete(archive: Archive, study: OpenStudy, because: str) -> bool:

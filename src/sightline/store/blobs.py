@@ -2,11 +2,12 @@
 
 import dataclasses
 import os
+import random
 from pathlib import Path
 from typing import Protocol, Self
 
 from sightline import clock
-from sightline.store.durable import make_folder, sync_folder, write_durably
+from sightline.store.durable import Unfinished, make_folder, sync_folder, write_durably
 
 PARTS = tuple(f"{number:02x}" for number in range(256))
 """What names begin with."""
@@ -15,8 +16,29 @@ _PART = 2
 _SETTLED_S = 60.0
 
 
+class Begun(Protocol):
+    """Bytes on their way to where blobs lie, without a name yet."""
+
+    def keep(self, name: str) -> None:
+        """Put them at `name`; when this returns they are durable.
+
+        Raises:
+            OSError: They could not be made durable.
+        """
+
+    def drop(self) -> None:
+        """Forget them unless they were kept."""
+
+
 class Blobs(Protocol):
     """Named bytes that are written whole; a name begins with two hexadecimal digits."""
+
+    def begin(self, content: bytes) -> Begun:
+        """Begin to write `content`, which has its name in a moment.
+
+        Raises:
+            OSError: It cannot be written.
+        """
 
     def write(self, name: str, content: bytes) -> None:
         """Put `content` at `name`; when this returns it is durable.
@@ -58,6 +80,22 @@ class Blobs(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class _BegunFile:
+    """A file without a name yet."""
+
+    blobs: "LocalBlobs"
+    unfinished: Unfinished
+
+    def keep(self, name: str) -> None:
+        """Put it at `name`: fsync, rename, fsync of the folder."""
+        self.unfinished.keep(self.blobs.path(name))
+
+    def drop(self) -> None:
+        """Remove it unless it was kept."""
+        self.unfinished.drop()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class LocalBlobs:
     """Files in 256 parts of a folder."""
 
@@ -73,6 +111,12 @@ class LocalBlobs:
         if missing:
             sync_folder(folder)
         return cls(folder)
+
+    def begin(self, content: bytes) -> _BegunFile:
+        """Begin to write a temporary file."""
+        # Many threads write at once: they do not share a folder.
+        folder = self.folder / random.choice(PARTS)  # noqa: S311 - no secret
+        return _BegunFile(self, Unfinished(folder, content))
 
     def write(self, name: str, content: bytes) -> None:
         """Put `content` at `name`: temporary file, fsync, rename, fsync of the folder."""

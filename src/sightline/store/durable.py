@@ -5,32 +5,68 @@ import secrets
 from pathlib import Path
 
 
+class Unfinished:
+    """A file on its way to the disk, under a name that nobody reads.
+
+    Args:
+        folder: where it lies until it has its name, on the same file system.
+        content: all of it.
+        mode: of the file.
+
+    Raises:
+        OSError: It cannot be written; nothing is left.
+    """
+
+    def __init__(self, folder: Path, content: bytes, *, mode: int = 0o644) -> None:
+        self._path = folder / f".incoming-{secrets.token_hex(8)}"
+        self._handle: int | None = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with memoryview(content) as rest:
+                written = 0
+                while written < len(rest):
+                    written += os.write(self._handle, rest[written:])
+            if hasattr(os, "posix_fadvise"):
+                # Linux begins to write at once; what the caller does meanwhile is not waited for.
+                os.posix_fadvise(self._handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        except OSError:
+            self.drop()
+            raise
+
+    def keep(self, path: Path) -> None:
+        """Put it at `path`: fsync, rename, fsync of the folder.
+
+        Raises:
+            OSError: It could not be made durable; nothing stands at `path` that was not before.
+        """
+        assert self._handle is not None  # noqa: S101 - it is kept or dropped once
+        try:
+            os.fsync(self._handle)
+            self._path.replace(path)
+        except OSError:
+            self.drop()
+            raise
+        self._close()
+        sync_folder(path.parent)
+
+    def drop(self) -> None:
+        """Remove it unless it was kept."""
+        if self._handle is not None:
+            self._close()
+            self._path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
+
+
 def write_durably(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Put `content` at `path` so that after a crash it is there whole or not at all.
 
     Raises:
         OSError: The bytes could not be made durable; nothing stands at `path` that was not before.
     """
-    unfinished = path.parent / f".incoming-{secrets.token_hex(8)}"
-    try:
-        _write_new(unfinished, content, mode=mode)
-        unfinished.replace(path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def _write_new(path: Path, content: bytes, *, mode: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with memoryview(content) as rest:
-            written = 0
-            while written < len(rest):
-                written += os.write(handle, rest[written:])
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    Unfinished(path.parent, content, mode=mode).keep(path)
 
 
 def sync_folder(folder: Path) -> None:

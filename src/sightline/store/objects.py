@@ -69,14 +69,16 @@ class ObjectStore:
     def put(self, content: bytes) -> Digest:
         """Keep `content` durably and return its digest; a repeat mends damage.
 
-        In a local folder a repeat costs no write.
-
         Raises:
             OSError: The bytes could not be made durable.
         """
-        digest = _digest(content)
-        if not self.blobs.holds(digest, content):
-            self.blobs.write(digest, content)
+        begun = self.blobs.begin(content)
+        try:
+            digest = _digest(content)  # while the disk writes
+            if not self.blobs.holds(digest, content):
+                begun.keep(digest)
+        finally:
+            begun.drop()
         return digest
 
     def put_split(self, content: bytes, loan: Loan) -> Digest:

@@ -25,6 +25,21 @@ _RETRIES = {"max_retries": 3, "retry_timeout": dt.timedelta(seconds=20)}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class _BegunPut:
+    """Bytes that wait for their name."""
+
+    blobs: "S3Blobs"
+    content: bytes
+
+    def keep(self, name: str) -> None:
+        """Put them at `name`."""
+        self.blobs.write(name, self.content)
+
+    def drop(self) -> None:
+        """Do nothing: nothing was sent."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class S3Blobs:
     """Blobs below a prefix of a bucket."""
 
@@ -57,6 +72,10 @@ class S3Blobs:
                 hint="Check AWS_ENDPOINT_URL, AWS_REGION and the credentials in the environment.",
             ) from error
         return cls(bucket)
+
+    def begin(self, content: bytes) -> "_BegunPut":
+        """Wait for the name: S3 takes nothing without."""
+        return _BegunPut(self, content)
 
     def write(self, name: str, content: bytes) -> None:
         """Put `content` at `name`; when this returns S3 has it."""
