@@ -1,6 +1,7 @@
 """What is accepted of an association request, read back by pynetdicom."""
 
 import contextlib
+import dataclasses
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from pydicom.uid import (
 )
 from pynetdicom import AE, StoragePresentationContexts, build_context, build_role
 from pynetdicom.association import Association
-from pynetdicom.pdu import A_ASSOCIATE_RQ
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import (
     A_ASSOCIATE,
     AsynchronousOperationsWindowNegotiation,
@@ -24,10 +25,22 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import ModalityWorklistInformationFind, Verification
 
 from sightline.errors import BadFile
+from sightline.intake.commands import Kind
 from sightline.intake.dimse import Listener
-from sightline.intake.negotiation import AssociationRequest
+from sightline.intake.negotiation import AssociationRequest, Offer, accept
+from sightline.intake.services import Service, table
+from sightline.intake.storing import is_storage_class
 from tests.counterparties import HOST
 from tests.intake.raw_dicom import associate_request, connected, read_pdu
+
+STORING = table(
+    Service(
+        kind=Kind.C_STORE,
+        takes=is_storage_class,
+        syntaxes=None,
+        handle=lambda _association, _request: None,
+    )
+)
 
 
 def associate(listener: Listener, *contexts: tuple[str, list[str]], **more: object) -> Association:
@@ -113,10 +126,24 @@ def test_titles_come_back_as_they_were_sent(listener: Listener) -> None:
 @given(st.binary(max_size=100), st.integers(0, 250))
 def test_any_bytes_are_a_request_or_one_error(noise: bytes, at: int) -> None:
     request = associate_request()
-    with contextlib.suppress(BadFile):
-        AssociationRequest.read(request[:at] + noise + request[at + len(noise) :])
-    with contextlib.suppress(BadFile):
-        AssociationRequest.read(noise)
+    for content in (request[:at] + noise + request[at + len(noise) :], noise):
+        with contextlib.suppress(BadFile):
+            accept(AssociationRequest.read(content), STORING, max_pdu_bytes=131072)
+
+
+def test_a_syntax_that_is_no_uid_is_refused_however_long_it_is() -> None:
+    for syntax in ("9" * 60_000, "1.2.x", ""):
+        offer = Offer(id=1, abstract_syntax=syntax, transfer_syntaxes=(ImplicitVRLittleEndian,))
+        request = dataclasses.replace(
+            AssociationRequest.read(associate_request()),
+            offers=(offer,),
+            roles={syntax: (True, True)},
+        )
+        contexts, answer = accept(request, STORING, max_pdu_bytes=131072)
+        pdu = A_ASSOCIATE_AC()
+        pdu.decode(answer)
+        assert contexts == {}
+        assert [each.result for each in pdu.presentation_context] == [3]
 
 
 def test_a_request_of_many_contexts_is_read_as_pynetdicom_reads_it() -> None:

@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sightline.archive.archive import Archive
 from sightline.archive.search_keys import (
     Keys,
-    in_modalities,
     of_instance,
+    of_modalities,
     of_patient,
     of_series,
     of_study,
@@ -31,6 +31,7 @@ IS_SHOWN = INSTANCE.c.rejected == ""
 """What a PACS rejected is kept and not found."""
 
 _HAS_SHOWN = sa.exists().where(INSTANCE.c.series_uid == SERIES.c.uid, IS_SHOWN)
+# So many patients, or series of a modality, are looked up one by one; PostgreSQL does more.
 _FEW, _FEW_IN_ARRAY = 1000, 5000
 _FEW_SERIES = 2500
 _BATCH = 1000
@@ -110,7 +111,6 @@ class FoundInstance:
 
 def search_studies(archive: Archive, keys: Keys, window: Window) -> Matches[FoundStudy]:
     """Find studies, newest first; keys of series and instances ask for one that matches."""
-    modalities, keys = keys.modalities_in_study, dataclasses.replace(keys, modalities_in_study=())
     query = (
         sa.select(STUDY.c.uid)
         .where(*of_study(keys), STUDY.c.is_rejected.is_(sa.false()))
@@ -124,8 +124,8 @@ def search_studies(archive: Archive, keys: Keys, window: Window) -> Matches[Foun
     with archive.database.read() as connection:
         if patient := of_patient(keys):
             query = _of_patients(connection, query, patient)
-        if modalities:
-            query = _of_modalities(connection, query, modalities)
+        if keys.modalities_in_study:
+            query = _of_modalities(connection, query, keys)
         rows, has_more = _page(connection, query, window)
         studies = _studies(connection, [row.uid for row in rows])
     return Matches(found=tuple(studies[row.uid] for row in rows), has_more=has_more)
@@ -137,7 +137,8 @@ def search_series(archive: Archive, keys: Keys, window: Window) -> Matches[Found
         sa.select(SERIES.c.uid)
         .join(STUDY, SERIES.c.study_uid == STUDY.c.uid)
         .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
-        .where(*of_patient(keys), *of_study(keys), *of_series(keys), _HAS_SHOWN)
+        .where(*of_patient(keys), *of_study(keys), *of_modalities(keys))
+        .where(*of_series(keys), _HAS_SHOWN)
         .order_by(STUDY.c.study_date.desc(), STUDY.c.uid, SERIES.c.number, SERIES.c.uid)
     )
     if instances := [*of_instance(keys)]:
@@ -155,8 +156,8 @@ def search_instances(archive: Archive, keys: Keys, window: Window) -> Matches[Fo
         .join(SERIES, INSTANCE.c.series_uid == SERIES.c.uid)
         .join(STUDY, SERIES.c.study_uid == STUDY.c.uid)
         .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
-        .where(*of_patient(keys), *of_study(keys), *of_series(keys), *of_instance(keys))
-        .where(IS_SHOWN)
+        .where(*of_patient(keys), *of_study(keys), *of_modalities(keys))
+        .where(*of_series(keys), *of_instance(keys), IS_SHOWN)
         .order_by(SERIES.c.number, SERIES.c.uid, INSTANCE.c.number, INSTANCE.c.uid)
     )
     with archive.database.read() as connection:
@@ -182,18 +183,16 @@ def _of_patients(
     return query.join(PATIENT, STUDY.c.patient == PATIENT.c.id).where(*conditions)
 
 
-def _of_modalities(
-    connection: sa.Connection, query: sa.Select[Any], wanted: tuple[str, ...]
-) -> sa.Select[Any]:
-    """Restrict a search of studies to modalities.
+def _of_modalities(connection: sa.Connection, query: sa.Select[Any], keys: Keys) -> sa.Select[Any]:
+    """Restrict a search of studies to those that hold one of the modalities wanted.
 
     Where few series are of them, their studies are looked up: else every study would be gone
     through for a page that never fills. Where many are, the studies tell theirs themselves.
     """
-    of_these = sa.select(SERIES.c.study_uid).where(SERIES.c.modality.in_(wanted))
+    of_these = sa.select(SERIES.c.study_uid).where(SERIES.c.modality.in_(keys.modalities_in_study))
     found = connection.execute(of_these.limit(_FEW_SERIES + 1)).scalars().all()
     if len(found) > _FEW_SERIES:
-        return query.where(in_modalities(wanted))
+        return query.where(*of_modalities(keys))
     return query.where(_is_one_of(connection, STUDY.c.uid, sorted(set(found))))
 
 

@@ -62,15 +62,21 @@ def of_patient(keys: Keys) -> list[sa.ColumnElement[bool]]:
 
 
 def of_study(keys: Keys) -> list[sa.ColumnElement[bool]]:
-    """Return the conditions on the study."""
+    """Return the conditions on the study, but for its modalities."""
     return [
         *_any_of(STUDY.c.uid, keys.study_uids),
         *_range(STUDY.c.study_date, keys.study_date),
         *_range(STUDY.c.study_time, keys.study_time),
         *_text(STUDY.c.accession_number, keys.accession_number),
         *_text(STUDY.c.description, keys.study_description),
-        *([in_modalities(keys.modalities_in_study)] if keys.modalities_in_study else []),
     ]
+
+
+def of_modalities(keys: Keys) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions on the modalities of a study, as it tells them itself."""
+    wanted = keys.modalities_in_study
+    found = [STUDY.c.modalities.contains(f"|{each}|", autoescape=True) for each in wanted]
+    return [sa.or_(*found)] if found else []
 
 
 def of_series(keys: Keys) -> list[sa.ColumnElement[bool]]:
@@ -125,11 +131,6 @@ def _fuzzy_name(keys: Keys) -> list[sa.ColumnElement[bool]]:
         )
         for word in words_of(keys.patient_name)
     ]
-
-
-def in_modalities(wanted: tuple[str, ...]) -> sa.ColumnElement[bool]:
-    """Return the condition that a study has a series of one of these modalities."""
-    return sa.or_(*(STUDY.c.modalities.contains(f"|{each}|", autoescape=True) for each in wanted))
 
 
 def _any_of(column: sa.Column[str], values: tuple[str, ...]) -> list[sa.ColumnElement[bool]]:

@@ -36,15 +36,47 @@ _POSTGRESQL = (
 _COLLISIONS = frozenset({"40001", "40P01"})
 
 
+class _SqliteWriter:
+    """The one connection of a process by which it writes to SQLite.
+
+    SQLite has one writer, and polls for its turn: threads of one process queue here instead. The
+    connection stays open, so that it still has the pages that the last transaction read.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._connection: sa.Connection | None = None
+
+    @contextmanager
+    def begin(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        """Wait for the turn and give the connection, within a transaction."""
+        with self._turn:
+            connection = self._connection or _writing(engine).connect()
+            self._connection = None
+            try:
+                with connection.begin():
+                    yield connection
+            except BaseException:
+                connection.close()  # whatever failed, the next transaction begins afresh
+                raise
+            self._connection = connection
+
+    def close(self) -> None:
+        """Close the connection once nobody writes."""
+        with self._turn:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Database:
     """An engine whose transactions say beforehand whether they write."""
 
     engine: sa.Engine
-    _writer: "_SqliteWriter" = dataclasses.field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_writer", _SqliteWriter(self.engine))
+    _writer: _SqliteWriter = dataclasses.field(
+        default_factory=_SqliteWriter, repr=False, compare=False
+    )
 
     @classmethod
     def open(cls, url: str, schema: Schema) -> Self:
@@ -91,9 +123,9 @@ class Database:
             OSError: The disk is full or fails, or another process writes for too long.
         """
         if self.engine.dialect.name == "sqlite":
-            begun = self._writer.begin()
+            begun = self._writer.begin(self.engine)
         else:
-            begun = self.engine.execution_options(writes=True).begin()
+            begun = _writing(self.engine).begin()
         with _disk_errors(), begun as connection:
             yield connection
 
@@ -103,38 +135,9 @@ class Database:
         self.engine.dispose()
 
 
-class _SqliteWriter:
-    """The one connection of a process by which it writes to SQLite.
-
-    SQLite has one writer, and polls for its turn: threads of one process queue here instead. The
-    connection stays open, so that it still has the pages that the last transaction read.
-    """
-
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine.execution_options(writes=True)
-        self._turn = threading.Lock()
-        self._connection: sa.Connection | None = None
-
-    @contextmanager
-    def begin(self) -> Iterator[sa.Connection]:
-        """Wait for the turn and give the connection, within a transaction."""
-        with self._turn:
-            connection = self._connection or self._engine.connect()
-            self._connection = None
-            try:
-                with connection.begin():
-                    yield connection
-            except BaseException:
-                connection.close()  # whatever failed, the next transaction begins afresh
-                raise
-            self._connection = connection
-
-    def close(self) -> None:
-        """Close the connection once nobody writes."""
-        with self._turn:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
+def _writing(engine: sa.Engine) -> sa.Engine:
+    """Return an engine whose transactions say that they write."""
+    return engine.execution_options(writes=True)
 
 
 def sqlite_url(path: Path) -> str:

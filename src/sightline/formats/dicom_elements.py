@@ -247,6 +247,7 @@ class _Walk:
                 group, number, vr, length = unpack(content, offset)
                 end = offset + 8 + length
                 if vr in _SHORT_VRS and end <= size_bytes:
+                    self._left -= 1
                     yield Element(group << 16 | number, vr, offset + 8, length)
                     offset = end
                     continue

@@ -54,7 +54,7 @@ TOO_MANY = Rejection(result=_TRANSIENT, source=3, reason=2)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class _Offer:
+class Offer:
     """A proposed presentation context."""
 
     id: int
@@ -77,7 +77,7 @@ class AssociationRequest:
     titles: bytes
     is_version_1: bool
     application_context: str
-    offers: tuple[_Offer, ...]
+    offers: tuple[Offer, ...]
     max_pdu_bytes: int
     roles: dict[str, tuple[bool, bool]]
 
@@ -102,18 +102,18 @@ class AssociationRequest:
         if kind != ASSOCIATE_REQUEST or length != len(content) - _PDU.size:
             raise ValueError("its head does not fit it")
         application, max_pdu_bytes = "", 0
-        offers: list[_Offer] = []
+        offers: list[Offer] = []
         roles: dict[str, tuple[bool, bool]] = {}
         for item, value in _items(content[_HEAD.size :]):
             if item == _OF_APPLICATION:
-                application = _uid(value)
+                application = _text(value)
             elif item == _OF_PROPOSAL:
                 offers.append(_offer(value))
             elif item == _OF_USER:
                 max_pdu_bytes, roles = _of_user(value)
         return cls(
-            calling_ae=_title(calling),
-            called_ae=_title(called),
+            calling_ae=_text(calling),
+            called_ae=_text(called),
             titles=content[_TITLES],
             is_version_1=bool(version & 1),
             application_context=application,
@@ -173,16 +173,16 @@ def _items(content: bytes) -> Iterator[tuple[int, bytes]]:
         start += length
 
 
-def _offer(content: bytes) -> _Offer:
+def _offer(content: bytes) -> Offer:
+    if not content:
+        raise ValueError("a presentation context without a number")
     abstract_syntax, transfer_syntaxes = "", []
     for kind, value in _items(content[4:]):
         if kind == _ABSTRACT_SYNTAX:
-            abstract_syntax = _uid(value)
+            abstract_syntax = _text(value)
         elif kind == _TRANSFER_SYNTAX:
-            transfer_syntaxes.append(_uid(value))
-    if not content:
-        raise ValueError("a presentation context without a number")
-    return _Offer(
+            transfer_syntaxes.append(_text(value))
+    return Offer(
         id=content[0],
         abstract_syntax=abstract_syntax,
         transfer_syntaxes=tuple(transfer_syntaxes),
@@ -199,23 +199,19 @@ def _of_user(content: bytes) -> tuple[int, dict[str, tuple[bool, bool]]]:
         elif kind == _ROLE:
             (length,) = _SHORT.unpack_from(value)
             is_scu, is_scp = struct.unpack_from("??", value, _SHORT.size + length)
-            roles[_uid(value[_SHORT.size : _SHORT.size + length])] = (is_scu, is_scp)
+            roles[_text(value[_SHORT.size : _SHORT.size + length])] = (is_scu, is_scp)
     return max_pdu_bytes, roles
 
 
-def _uid(value: bytes) -> str:
-    # Some pad with NUL, as in a data set.
-    return value.decode("ascii").rstrip("\0 ")
-
-
-def _title(value: bytes) -> str:
+def _text(value: bytes) -> str:
+    # Titles are padded with spaces; some pad UIDs with NUL, as in a data set.
     return value.decode("ascii").strip("\0 ")
 
 
-def _decide(offer: _Offer, services: Services) -> tuple[int, str]:
+def _decide(offer: Offer, services: Services) -> tuple[int, str]:
     """Return the result for one context, and the transfer syntax: the proposer's first choice."""
     takers = [each for each in services.values() if each.takes(offer.abstract_syntax)]
-    if not takers:
+    if not takers or not _UID.fullmatch(offer.abstract_syntax):
         return _NO_SUCH_SYNTAX, IMPLICIT_LITTLE
     for syntax in offer.transfer_syntaxes:
         if _UID.fullmatch(syntax) and all(

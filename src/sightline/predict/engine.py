@@ -50,19 +50,18 @@ def predict(model: Model, volume: Volume) -> Segmentation:
 
 def _mirrored(model: Model, image: torch.Tensor, plan: Plan) -> torch.Tensor:
     """Average the logits of an image and of its mirror images along the plan's axes."""
-    total: torch.Tensor | None = None
-    looks = [
-        axes
-        for count in range(len(plan.mirror_axes) + 1)
-        for axes in itertools.combinations(plan.mirror_axes, count)
-    ]
-    for axes in looks:
+
+    def look(axes: tuple[int, ...]) -> torch.Tensor:
         logits = slide(model.network, image.flip(axes), patch=plan.patch, overlap=plan.overlap)
-        logits = logits.flip([axis + 1 for axis in axes])
-        total = logits if total is None else total.add_(logits)
-    if total is None:
-        raise AssertionError("an image is looked at once at least")
-    return total.div_(len(looks)) if len(looks) > 1 else total
+        return logits.flip([axis + 1 for axis in axes])  # logits have classes before the axes
+
+    total, looks = look(()), 1
+    for count in range(1, len(plan.mirror_axes) + 1):
+        for axes in itertools.combinations(plan.mirror_axes, count):
+            total += look(axes)
+            looks += 1
+    total /= looks
+    return total
 
 
 def _body_box(prepared: PreparedImage, plan: Plan) -> tuple[Triple, Triple]:

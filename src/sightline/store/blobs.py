@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-import random
+import secrets
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -115,7 +115,7 @@ class LocalBlobs:
     def begin(self, content: bytes) -> _BegunFile:
         """Begin to write a temporary file."""
         # Many threads write at once: they do not share a folder.
-        folder = self.folder / random.choice(PARTS)  # noqa: S311 - no secret
+        folder = self.folder / secrets.choice(PARTS)
         return _BegunFile(self, Unfinished(folder, content))
 
     def write(self, name: str, content: bytes) -> None:

@@ -16,7 +16,6 @@ from sightline.web.site import FOLDER, Site
 VIEWER_FOLDER = FOLDER / "ohif"
 """Where `tools/fetch_ohif.py` puts the viewer."""
 
-_MOST_STUDIES = 2
 _CONFIGURATION = FOLDER / "static" / "ohif-config.js"
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 _HASHED_NAME = re.compile(r"[0-9a-f]{16}\.(js|wasm|woff2)$")
@@ -62,7 +61,7 @@ def viewer_router(site: Site, retrieval: Retrieval) -> APIRouter:
         if path in files and path != "index.html":
             return _file(files[path], headers, request)
         # While the browser reads the viewer's scripts, the study is made ready.
-        for study_uid in request.query_params.getlist("StudyInstanceUIDs")[:_MOST_STUDIES]:
+        for study_uid in request.query_params.getlist("StudyInstanceUIDs"):
             retrieval.look_ahead(study_uid)
         return HTMLResponse(index, headers=headers | {"Cache-Control": "no-cache"})
 
