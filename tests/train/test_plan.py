@@ -11,7 +11,7 @@ from sightline.networks.contract import NETWORKS
 from sightline.train.fingerprint import Fingerprint, take_fingerprint
 from sightline.train.plan import plan
 from sightline.values.plan import Plan
-from sightline.values.recipe import Recipe
+from sightline.values.recipe import Applying, Recipe
 from tests.learning import RECIPE, example, examples
 
 LARGE_CT = Fingerprint(
@@ -58,6 +58,21 @@ def test_every_value_has_a_reason_and_survives_json() -> None:
     made = plan(CHEST, LARGE_CT)
     assert all(why for _, _, why in made.rows())
     assert Plan.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+def test_mirroring_is_planned_where_the_recipe_asks() -> None:
+    training = CHEST.training.model_copy(update={"mirror": ["left_right", "head_foot"]})
+    asked = CHEST.model_copy(update={"training": training, "applying": Applying(mirror=True)})
+    made = plan(asked, LARGE_CT)
+    assert made.mirror_axes == (0, 2)
+    assert made.reasons["mirror_axes"].startswith("head_foot, left_right")
+    assert plan(CHEST, LARGE_CT).mirror_axes == ()
+
+
+def test_a_plan_from_before_mirroring_is_read() -> None:
+    made = plan(CHEST, LARGE_CT)
+    older = {name: value for name, value in made.to_json().items() if name != "mirror_axes"}
+    assert Plan.from_json(older) == made
 
 
 def test_a_plan_of_another_version_is_refused() -> None:

@@ -90,10 +90,12 @@ def _fresh(recipe: Recipe, fingerprint: Fingerprint) -> Plan:
 
 
 def _mirror_axes(recipe: Recipe, reasons: dict[str, str]) -> tuple[int, ...]:
-    reasons["mirror_axes"] = "the recipe's applying.mirror"
-    if not recipe.applying.mirror:
+    names = sorted(set(recipe.training.mirror), key=MIRROR_AXES.__getitem__)
+    if not (recipe.applying.mirror and names):
+        reasons["mirror_axes"] = "none: a volume is looked at as it is"
         return ()
-    return tuple(sorted(MIRROR_AXES[name] for name in set(recipe.training.mirror)))
+    reasons["mirror_axes"] = f"{', '.join(names)}, and averaged: the recipe"
+    return tuple(MIRROR_AXES[name] for name in names)
 
 
 def _channels(recipe: Recipe, levels: int, reasons: dict[str, str]) -> tuple[int, ...]:
