@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from sightline.archive.archive import Archive
 from sightline.catalog.archive_tables import ASSOCIATION, INSTANCE
 from sightline.errors import PeerFailed
+from sightline.formats.dicom_elements import dataset_offset
 from sightline.peers.dimse import echo, parse_destination, send
 from tests.app.conftest import Sightline
 from tests.counterparties import wait_until
 from tests.instances import SERIES, part10_of, slice_of
-from tests.intake.raw_dicom import associated
+from tests.intake.raw_dicom import associated, store
 
 
 @pytest.fixture
@@ -65,18 +67,22 @@ def test_processes_share_the_port_and_a_dead_one_is_replaced(
     peer = parse_destination(shared.destination)
     parts = [write(tmp_path / str(sender), sender, 12) for sender in range(6)]
 
-    def store(files: list[Path]) -> int:
+    def store_part(files: list[Path]) -> int:
         return send(peer, files, calling_ae="TEST").instances
 
     with ThreadPoolExecutor(len(parts)) as senders:
-        assert sum(senders.map(store, parts)) == 72
+        assert sum(senders.map(store_part, parts)) == 72
     assert len(catalog(shared, sa.select(INSTANCE.c.uid))) == 72
     assert set(catalog(shared, sa.select(ASSOCIATION.c.receiver))) == {1, 2}
 
     before = receivers_of(shared)
     assert len(before) == 2
-    with associated(shared.dimse_port) as connection:
-        wait_until(lambda: "" in catalog(shared, sa.select(ASSOCIATION.c.ended)))
+    (extra,) = write(tmp_path / "extra", 9, 1)
+    content = extra.read_bytes()
+    with associated(shared.dimse_port, CTImageStorage, ExplicitVRLittleEndian) as connection:
+        dataset = content[dataset_offset(content) :]
+        assert store(connection, CTImageStorage, f"{SERIES}.9.1", dataset) == 0
+        assert "" in catalog(shared, sa.select(ASSOCIATION.c.ended))
         for process in before:
             os.kill(process, signal.SIGKILL)
         assert connection.recv(1) == b""

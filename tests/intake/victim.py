@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from sightline import log
@@ -104,19 +105,23 @@ def cpu_of_family() -> float:
     times = os.times()
     whole = times.user + times.system + times.children_user + times.children_system
     ticks = 0
-    for task in Path("/proc/self/task").glob("*/children"):
-        for child in task.read_text(encoding="ascii").split():
+    for task in Path("/proc/self/task").iterdir():
+        for child in content_of(task / "children").split():
             ticks += ticks_of(child)
     return whole + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def ticks_of(process: str) -> int:
+    fields = content_of(Path(f"/proc/{process}/stat")).rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12]) if fields else 0
+
+
+def content_of(path: Path) -> str:
+    """Read a file of /proc; empty where its thread or process has ended just now."""
     try:
-        stat = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
-    except OSError:  # it ended just now
-        return 0
-    fields = stat.rsplit(")", 1)[1].split()
-    return int(fields[11]) + int(fields[12])
+        return path.read_text(encoding="ascii")
+    except OSError:
+        return ""
 
 
 def memory_kib(name: str) -> int:
@@ -137,9 +142,11 @@ class VictimProcess:
 
     def __init__(self, data_dir: Path) -> None:
         command = [sys.executable, "-m", "tests.intake.victim", str(data_dir)]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        self.complaints = data_dir.with_name("victim-stderr")
+        with self.complaints.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
+            )
 
     def suffer(self, path: Path) -> dict[str, Any]:
         """Let it take the files at `path`; fail where it dies."""
@@ -148,7 +155,9 @@ class VictimProcess:
         self.process.stdin.write(f"{path}\n".encode())
         self.process.stdin.flush()
         line = self.process.stdout.readline()
-        assert line, f"the process died of {path.name}: {self.process.wait()}"
+        if not line:
+            last_words = self.complaints.read_text(errors="replace")[-2000:]
+            pytest.fail(f"it died of {path.name} ({self.process.wait()}):\n{last_words}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 from collections import Counter
+from collections.abc import Callable
 
 from sightline import log
 from sightline.errors import BadFile
@@ -39,6 +40,7 @@ class AcceptedAssociation:
         asked: what the other side asked for.
         address: where it calls from.
         wire: its connection.
+        record: enters it into the catalog and returns the row, or raises OSError.
         contexts: what was accepted.
         services: what is done for its requests.
         max_instance_bytes: the association of a sender of larger ones ends.
@@ -50,6 +52,7 @@ class AcceptedAssociation:
         wire: Wire,
         *,
         address: str,
+        record: Callable[[], int],
         contexts: dict[int, Context],
         services: Services,
         max_instance_bytes: int,
@@ -61,6 +64,7 @@ class AcceptedAssociation:
         self.row: int | None = None
         self.ended: Ending = "lost"
         self.counts: Counter[str] = Counter()
+        self._record = record
         self._wire = wire
         self._inbox = Inbox(wire, max_instance_bytes=max_instance_bytes)
         self._services = services
@@ -77,16 +81,22 @@ class AcceptedAssociation:
             if over.ended == "lost":
                 self._abort(_ABORT_BY_USER)  # we may be the ones who stop
         except BadFile as error:
-            _log.warning("association_broken", association=self.row, problem=error.problem)
+            _log.warning("association_broken", calling_ae=self.calling_ae, problem=error.problem)
             self.ended = "aborted"
             self._abort(_ABORT_BY_PROVIDER)
         except OSError as error:
-            _log.warning("association_lost", association=self.row, error=str(error))
+            _log.warning("association_lost", calling_ae=self.calling_ae, error=str(error))
             self._abort(_ABORT_BY_USER)
         except Exception as error:  # noqa: BLE001 - what a service did not foresee ends its association
-            _log.error("association_failed", association=self.row, error=type(error).__name__)
+            _log.error("association_failed", calling_ae=self.calling_ae, error=type(error).__name__)
             self.ended = "aborted"
             self._abort(_ABORT_BY_USER)
+
+    def enter_catalog(self) -> int:
+        """Return the row of a sender; see `services.Association`."""
+        if self.row is None:
+            self.row = self._record()
+        return self.row
 
     def count(self, what: str) -> None:
         """Count something that the log shall tell when the association closes."""

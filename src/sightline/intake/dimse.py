@@ -167,6 +167,9 @@ class Listener:
             asked,
             wire,
             address=visitor.address,
+            record=lambda: open_association(
+                self._archive, asked.calling_ae, visitor.address, receiver=self._receiver
+            ),
             contexts=contexts,
             services=self._services,
             max_instance_bytes=settings.max_instance_bytes,
@@ -188,18 +191,9 @@ class Listener:
 
     @contextlib.contextmanager
     def _recorded(self, association: AcceptedAssociation) -> Iterator[None]:
-        """Note in catalog and log that an association begins, and how it ends."""
-        name, address, opened_at = association.calling_ae, association.address, clock.monotonic()
-        try:
-            association.row = open_association(
-                self._archive, name, address, receiver=self._receiver
-            )
-        except OSError as error:
-            # Nothing can be stored without the row: C-STORE is refused.
-            _log.error("association_not_recorded", calling_ae=name, error=error.errno)
-        _log.info(
-            "association_opened", association=association.row, calling_ae=name, address=address
-        )
+        """Note in the log that an association begins, and there and in the catalog how it ends."""
+        name, opened_at = association.calling_ae, clock.monotonic()
+        _log.info("association_opened", calling_ae=name, address=association.address)
         yield
         if association.row is not None:
             try:
@@ -209,6 +203,7 @@ class Listener:
         _log.info(
             "association_closed",
             association=association.row,
+            calling_ae=name,
             ended=association.ended,
             seconds=round(clock.monotonic() - opened_at, 3),
             **association.counts,

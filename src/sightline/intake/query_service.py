@@ -58,10 +58,10 @@ class _Finding:
                 root=_ROOTS[request.context.sop_class_uid],
             )
         except Refused as error:
-            _log.warning("query_refused", association=association.row, problem=error.problem)
+            _log.warning("query_refused", calling_ae=association.calling_ae, problem=error.problem)
             return _IDENTIFIER_DOES_NOT_MATCH
         except NotDicom as error:
-            _log.warning("query_refused", association=association.row, problem=error.problem)
+            _log.warning("query_refused", calling_ae=association.calling_ae, problem=error.problem)
             return _UNABLE_TO_PROCESS
         status = PENDING if is_wholly_supported(identifier) else _PENDING_UNSUPPORTED_KEYS
         found = matches(self.archive, identifier)
@@ -70,7 +70,7 @@ class _Finding:
             try:
                 match = next(found, None)
             except OSError as error:
-                _log.error("query_failed", association=association.row, error=str(error))
+                _log.error("query_failed", calling_ae=association.calling_ae, error=str(error))
                 return _OUT_OF_RESOURCES
             if match is None:
                 return SUCCESS

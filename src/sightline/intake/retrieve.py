@@ -141,7 +141,7 @@ class _Moving:
             _log.error("peer_setting_unusable", problem=error.problem)
             destination = None
         if destination is None:
-            _log.warning("move_refused", association=association.row, destination=title)
+            _log.warning("move_refused", calling_ae=association.calling_ae, destination=title)
             association.send_response(request, _DESTINATION_UNKNOWN)
             return
         originator = Originator(ae_title=association.calling_ae, message_id=request.message_id)
@@ -231,16 +231,18 @@ def _found(
         )
         if identifier.keys.get(UNIQUE[identifier.level]):  # PS3.4 C.4.2.2.1
             return list(found_instances(archive, identifier))
-        _log.warning("retrieval_refused", association=association.row, problem="no unique key")
+        _log.warning(
+            "retrieval_refused", calling_ae=association.calling_ae, problem="no unique key"
+        )
         return _IDENTIFIER_DOES_NOT_MATCH  # noqa: TRY300 - beside the other refusals
     except Refused as error:
-        _log.warning("retrieval_refused", association=association.row, problem=error.problem)
+        _log.warning("retrieval_refused", calling_ae=association.calling_ae, problem=error.problem)
         return _IDENTIFIER_DOES_NOT_MATCH
     except NotDicom as error:
-        _log.warning("retrieval_refused", association=association.row, problem=error.problem)
+        _log.warning("retrieval_refused", calling_ae=association.calling_ae, problem=error.problem)
         return _UNABLE_TO_PROCESS
     except OSError as error:
-        _log.error("retrieval_failed", association=association.row, error=str(error))
+        _log.error("retrieval_failed", calling_ae=association.calling_ae, error=str(error))
         return _CANNOT_COUNT
 
 

@@ -68,10 +68,6 @@ class Association(Protocol):
         """Where it calls from."""
 
     @property
-    def row(self) -> int | None:
-        """Its row in the catalog; None where the catalog could not be written."""
-
-    @property
     def contexts(self) -> Mapping[int, Context]:
         """The accepted presentation contexts by number."""
 
@@ -122,6 +118,15 @@ class Association(Protocol):
             OSError: The other side has gone.
             AssociationOver: It released or aborted.
             BadFile: It sent something else.
+        """
+
+    def enter_catalog(self) -> int:
+        """Return its row in the catalog; the first call makes it.
+
+        Who stores must have one: a study is complete only when its senders have left.
+
+        Raises:
+            OSError: The catalog cannot be written.
         """
 
     def count(self, what: str) -> None:

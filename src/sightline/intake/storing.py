@@ -57,13 +57,15 @@ class _Storing:
     issuer_of: Callable[[str], str]
 
     def handle(self, association: Association, request: Request) -> None:
-        status = OUT_OF_RESOURCES if association.row is None else self._keep(association, request)
+        status = self._keep(association, request)
         association.count("stored" if status == SUCCESS else "refused")
         association.send_response(request, status)
 
     def _keep(self, association: Association, request: Request) -> int:
         """Store one instance and return the status to answer (PS3.4 B.2.3)."""
+        row = None
         try:
+            row = association.enter_catalog()
             content = part10(
                 request.dataset,
                 sop_class_uid=request.sop_class_uid,
@@ -75,18 +77,18 @@ class _Storing:
                 request.sop_class_uid,
                 request.sop_instance_uid,
             ):
-                _log.warning("store_refused", association=association.row, problem="UIDs differ")
+                _log.warning("store_refused", association=row, problem="UIDs differ")
                 return NOT_OF_THIS_CLASS
             source = Source(
                 name=f"dimse:{association.calling_ae}",
-                association=association.row,
+                association=row,
                 default_issuer=self.issuer_of(association.calling_ae),
             )
             self.entrance.enter(prepare(self.archive, header, content), source)
         except NotDicom as error:
-            _log.warning("store_refused", association=association.row, problem=error.problem)
+            _log.warning("store_refused", association=row, problem=error.problem)
             return CANNOT_UNDERSTAND
         except OSError as error:
-            _log.error("store_failed", association=association.row, error=error.errno)
+            _log.error("store_failed", association=row, error=error.errno)
             return OUT_OF_RESOURCES
         return SUCCESS
