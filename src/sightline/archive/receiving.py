@@ -1,7 +1,7 @@
 """Taking instances in: durable bytes first, then one transaction of the catalog."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -167,24 +167,32 @@ def enter_all(archive: Archive, group: Sequence[tuple[Prepared, Source]]) -> lis
 
 def _enter_group(archive: Archive, group: Sequence[tuple[Prepared, Source]]) -> list[Arrival]:
     with archive.database.write() as connection:
-        return [
+        arrivals = [
             _enter(connection, archive.objects, prepared=prepared, source=source)
             for prepared, source in group
         ]
+        # In order, so that no two writers of PostgreSQL wait for each other.
+        for study_uid in sorted({each.study_uid for each in arrivals if each.outcome == "new"}):
+            change_study(connection, study_uid)
+    return arrivals
 
 
 def _enter(
     connection: sa.Connection, objects: ObjectStore, *, prepared: Prepared, source: Source
 ) -> Arrival:
     header, stored = prepared.header, prepared.stored
-    # It may have come by another way meanwhile.
-    if stored is None or _is_here_already(connection, header, prepared.content, objects=objects):
+    if stored is None:
         return _repeat(header)
-    arrival = insert_instance(connection, header, stored, source=source)
-    if arrival.outcome == "new":
-        change_study(connection, arrival.study_uid)
-        if prepared.note is not None:
-            apply_note(connection, prepared.note, actor=source.name)
+    arrival = insert_instance(
+        connection,
+        header,
+        stored,
+        source=source,
+        # It may have come by another way meanwhile.
+        is_repeat=lambda: _is_here_already(connection, header, prepared.content, objects=objects),
+    )
+    if arrival.outcome == "new" and prepared.note is not None:
+        apply_note(connection, prepared.note, actor=source.name)
     return arrival
 
 
@@ -217,8 +225,18 @@ def insert_instance(
     *,
     source: Source,
     lineage_id: LineageId | None = None,
+    is_repeat: Callable[[], bool] = lambda: False,
 ) -> Arrival:
     """Enter one stored object into the catalog, within the caller's transaction.
+
+    Args:
+        connection: in a transaction that writes.
+        header: of the instance.
+        stored: its durable bytes.
+        source: where it came from.
+        lineage_id: of what was made here.
+        is_repeat: asked where an instance of the same UID and other bytes is here: tells whether
+            only its file meta differs.
 
     Raises:
         Collision: Another writer came between (PostgreSQL); run the transaction again.
@@ -227,7 +245,7 @@ def insert_instance(
     patient = _patient_of(header, source)
     known = _look_up(connection, header, patient)
     outcome: Outcome
-    if known.digest == stored.digest:
+    if known.digest == stored.digest or (known.digest is not None and is_repeat()):
         outcome = "duplicate"
     elif known.digest is not None:
         outcome = "conflict"

@@ -51,7 +51,7 @@ class _SqliteWriter:
     def begin(self, engine: sa.Engine) -> Iterator[sa.Connection]:
         """Wait for the turn and give the connection, within a transaction."""
         with self._turn:
-            connection = self._connection or _writing(engine).connect()
+            connection = self._connection or _writer(engine)
             self._connection = None
             try:
                 with connection.begin():
@@ -138,6 +138,14 @@ class Database:
 def _writing(engine: sa.Engine) -> sa.Engine:
     """Return an engine whose transactions say that they write."""
     return engine.execution_options(writes=True)
+
+
+def _writer(engine: sa.Engine) -> sa.Connection:
+    """Connect to SQLite, for one who polls for the turn to write."""
+    connection = _writing(engine).connect()
+    connection.detach()  # it never goes back to the pool
+    connection.connection.execute("PRAGMA busy_timeout=0")
+    return connection
 
 
 def sqlite_url(path: Path) -> str:
@@ -236,20 +244,16 @@ def _speak_sqlite(engine: sa.Engine) -> None:
 def _begin_writing(cursor: Any) -> None:  # noqa: ANN401 - the driver's own type
     """Wait for the turn of this process; SQLite's own waiting sleeps for longer each time."""
     deadline = clock.monotonic() + _BUSY_TIMEOUT_MS / 1000
-    cursor.execute("PRAGMA busy_timeout=0")
-    try:
-        while True:
-            try:
-                cursor.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                is_busy = error.sqlite_errorcode & _PRIMARY_CODE == sqlite3.SQLITE_BUSY
-                if not is_busy or clock.monotonic() > deadline:
-                    raise
-                clock.pause(_TURN_POLL_S)
-            else:
-                return
-    finally:
-        cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+    while True:
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & _PRIMARY_CODE == sqlite3.SQLITE_BUSY
+            if not is_busy or clock.monotonic() > deadline:
+                raise
+            clock.pause(_TURN_POLL_S)
+        else:
+            return
 
 
 def _upgrade(engine: sa.Engine, schema: Schema) -> None:
