@@ -1,6 +1,7 @@
 """Statements straight on the driver say and raise what SQLAlchemy would."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,29 @@ def test_a_catalog_that_is_gone_is_an_os_error(database: Database) -> None:
         connection.execute(sa.text("ALTER TABLE patient RENAME TO gone"))
     with pytest.raises(OSError, match="catalog cannot be used"), database.read() as connection:
         FIND.rows(connection, {})
+
+
+def test_a_query_by_itself_sees_what_is_committed_and_nothing_else(database: Database) -> None:
+    assert database.find(FIND, {}) == []
+    with database.write() as connection:
+        INSERT.run(connection, ROW)
+        assert database.find(FIND, {}) == []
+    assert database.find(FIND, {}) == [("A", "")]
+
+
+def test_queries_by_themselves_run_beside_each_other(database: Database) -> None:
+    with database.write() as connection:
+        INSERT.run(connection, ROW)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: database.find(FIND, {}), range(200)))
+    assert found == [[("A", "")]] * 200
+
+
+def test_a_query_by_itself_goes_on_after_one_that_failed(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(sa.text("ALTER TABLE patient RENAME TO gone"))
+    with pytest.raises(OSError, match="catalog cannot be used"):
+        database.find(FIND, {})
+    with database.write() as connection:
+        connection.execute(sa.text("ALTER TABLE gone RENAME TO patient"))
+    assert database.find(FIND, {}) == []

@@ -19,7 +19,7 @@ from sightline.catalog.archive_tables import (
     PIXELS,
     PREDICTION,
 )
-from sightline.catalog.database import Collision, insert_new
+from sightline.catalog.database import Collision, Database, insert_new
 from sightline.catalog.statements import Statement
 from sightline.errors import DamagedObject, UnknownName
 from sightline.formats.dicom_file import Header, read_header
@@ -102,11 +102,11 @@ def find_pixels(header: Header, content: bytes) -> Pixels | None:
     return Pixels(key=key, start=start, length=length)
 
 
-def find_lenders(connection: sa.Connection, pixels: Pixels | None) -> list[Lender]:
+def find_lenders(database: Database, pixels: Pixels | None) -> list[Lender]:
     """Find the objects that may hold the same pixels; only a comparison tells."""
     if pixels is None:
         return []
-    return [Lender(*row) for row in _CANDIDATES.rows(connection, {"wanted": pixels.key})]
+    return [Lender(*row) for row in database.find(_CANDIDATES, {"wanted": pixels.key})]
 
 
 def put_once(

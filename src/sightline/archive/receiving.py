@@ -119,11 +119,10 @@ def prepare(archive: Archive, header: Header, content: bytes) -> Prepared:
         OSError: The bytes could not be made durable.
     """
     pixels = find_pixels(header, content)
-    with archive.database.read() as connection:
-        is_repeat = _is_here_already(connection, header, content, objects=archive.objects)
-        lenders = [] if is_repeat else find_lenders(connection, pixels)
+    known = archive.database.find(_FIND, {"instance_uid": header.instance_uid})
     stored = None
-    if not is_repeat:
+    if not _is_repeat(known, header, content, objects=archive.objects):
+        lenders = find_lenders(archive.database, pixels)
         stored = put_once(archive.objects, content, pixels=pixels, lenders=lenders)
     note = read_rejection(content) if header.sop_class_uid == NOTE_CLASS else None
     return Prepared(header=header, content=content, stored=stored, note=note)
@@ -189,7 +188,12 @@ def _enter(
         stored,
         source=source,
         # It may have come by another way meanwhile.
-        is_repeat=lambda: _is_here_already(connection, header, prepared.content, objects=objects),
+        is_repeat=lambda: _is_repeat(
+            _FIND.rows(connection, {"instance_uid": header.instance_uid}),
+            header,
+            prepared.content,
+            objects=objects,
+        ),
     )
     if arrival.outcome == "new" and prepared.note is not None:
         apply_note(connection, prepared.note, actor=source.name)
@@ -204,11 +208,10 @@ def _repeat(header: Header) -> Arrival:
     )
 
 
-def _is_here_already(
-    connection: sa.Connection, header: Header, content: bytes, *, objects: ObjectStore
+def _is_repeat(
+    found: Sequence[tuple[str, str]], header: Header, content: bytes, *, objects: ObjectStore
 ) -> bool:
-    """Tell whether an instance is here with the same dataset, whatever its file meta says."""
-    found = _FIND.rows(connection, {"instance_uid": header.instance_uid})
+    """Tell whether what was found has the same dataset, whatever its file meta says."""
     if not found or found[0][1] != header.transfer_syntax_uid:
         return False
     try:

@@ -28,6 +28,15 @@ class Statement:
         Raises:
             sqlalchemy.exc.DBAPIError: As SQLAlchemy itself would raise.
         """
+        _begin(connection)
+        return self.rows_alone(connection, values)
+
+    def rows_alone(self, connection: sa.Connection, values: Mapping[str, object]) -> list[Any]:
+        """Run it outside any transaction where there is none: it sees what is committed now.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: As SQLAlchemy itself would raise.
+        """
         cursor = self._run(connection, values)
         rows: list[Any] = cursor.fetchall()
         cursor.close()
@@ -39,11 +48,10 @@ class Statement:
         Raises:
             sqlalchemy.exc.DBAPIError: As SQLAlchemy itself would raise.
         """
+        _begin(connection)
         self._run(connection, values).close()
 
     def _run(self, connection: sa.Connection, values: Mapping[str, object]) -> Any:  # noqa: ANN401 - the driver's own type
-        if not connection.in_transaction():
-            connection.begin()
         compiled = self._compiled_for(connection.dialect)
         cursor = connection.connection.cursor()
         try:
@@ -68,6 +76,12 @@ class Statement:
                 order=tuple(compiled.positiontup) if compiled.positional else None,
             )
         return found
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Begin the transaction that SQLAlchemy begins by itself at its own statements."""
+    if not connection.in_transaction():
+        connection.begin()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
