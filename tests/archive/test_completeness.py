@@ -14,6 +14,7 @@ from sightline.archive.completeness import (
     Evidence,
     OpenStudy,
     Pauses,
+    Promise,
     Rules,
     complete_quiet_studies,
     last_completed,
@@ -109,6 +110,32 @@ def test_an_open_sender_is_waited_for_unless_the_count_is_reached() -> None:
     assert completes_after(held_open, Evidence(gaps=SOUND))[0] == float("inf")
     assert completes_after(held_open, Evidence(count=counted(41)))[0] == float("inf")
     assert completes_after(held_open, Evidence(count=counted(40)))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("missing", "unannounced", "count", "seconds", "words"),
+    [
+        (0, 0, None, 0, "40 instances, all that PACS announced"),
+        (2, 0, None, 120, "PACS announced 42, 2 did not come"),
+        # a step whose announcement is still to come
+        (0, 5, None, 5, "quiet for 5 s"),
+        # a count of the whole study says more
+        (0, 0, counted(41), 120, f"{PACS} counts 41, 1 did not come"),
+        (0, 0, counted(None, "it is down"), 0, "all that PACS announced"),
+    ],
+)
+def test_what_was_announced(
+    missing: int, unannounced: int, count: Count | None, seconds: float, words: str
+) -> None:
+    promise = Promise(
+        announcers=("PACS",), instances=40 + missing, missing=missing, unannounced=unannounced
+    )
+    study = dataclasses.replace(WHOLE, announced=promise)
+    took, because = completes_after(study, Evidence(count=count))
+    assert took == pytest.approx(seconds, abs=0.11)
+    assert words in because
+    held_open = dataclasses.replace(study, has_open_sender=True)
+    assert completes_after(held_open, Evidence())[0] == float("inf")
 
 
 def test_a_sender_that_broke_off_is_given_the_usual_time() -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeAlias
 
 from sightline import clock, log
 from sightline.archive.archive import Archive
@@ -40,8 +39,6 @@ _LEAVE_ALONE_S = 30.0
 # A study that has waited for long may wait a little longer: many may be open at once.
 _SHARE_OF_QUIET, _SELDOM_S = 0.1, 2.0
 _MOST_IDLE_S = 10.0
-
-_Revision: TypeAlias = tuple[StudyUid, int]
 
 
 @dataclasses.dataclass(slots=True)
@@ -86,7 +83,7 @@ class Completer:
         self._settings = settings
         self._rules = Rules.of(settings)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="evidence")
-        self._gathered: dict[_Revision, _Gathering] = {}
+        self._gathered: dict[OpenRevision, _Gathering] = {}
         self._down_until: dict[Destination, float] = {}
         self._pauses = Pauses()
         for each in last_completed(archive):
@@ -95,11 +92,8 @@ class Completer:
     def complete_studies(self) -> list[StudyUid]:
         """Mark what is complete now and return it; takes no longer than the catalog does."""
         revisions = open_revisions(self._archive, settled_s=self._rules.settled_s)
-        # A new revision asks anew.
-        self._gathered = {
-            (each.uid, each.revision): self._gathered.get((each.uid, each.revision), _Gathering())
-            for each in revisions
-        }
+        # A new revision, or a new announcement, asks anew.
+        self._gathered = {each: self._gathered.get(each, _Gathering()) for each in revisions}
         return [each.uid for each in revisions if self._is_due(each) and self._complete(each)]
 
     def close(self) -> None:
@@ -108,7 +102,7 @@ class Completer:
 
     def _is_due(self, revision: OpenRevision) -> bool:
         """Tell whether a revision has its turn, and note when it has the next."""
-        gathering = self._gathered[revision.uid, revision.revision]
+        gathering = self._gathered[revision]
         if clock.monotonic() < gathering.due_at:
             return False
         quiet_s = max(clock.timestamp() - revision.last_received_at, 0.0)
@@ -117,7 +111,7 @@ class Completer:
 
     def _complete(self, revision: OpenRevision) -> bool:
         study = open_study(self._archive, revision)
-        gathering = self._gathered[study.uid, study.revision]
+        gathering = self._gathered[revision]
         self._gather(study, gathering)
         if gathering.is_under_way:
             return False

@@ -9,9 +9,18 @@ from typing import Any, NamedTuple, Self
 import sqlalchemy as sa
 
 from sightline import clock
+from sightline.archive.announcements import Announced, announced
 from sightline.archive.archive import Archive
+from sightline.archive.inventory import inventory
 from sightline.archive.slice_gaps import StudyGaps
-from sightline.catalog.archive_tables import ASSOCIATION, HOLDING, INSTANCE, OUTBOX, STUDY
+from sightline.catalog.archive_tables import (
+    ANNOUNCEMENT,
+    ASSOCIATION,
+    HOLDING,
+    INSTANCE,
+    OUTBOX,
+    STUDY,
+)
 from sightline.settings import Settings
 from sightline.values.identity import StudyUid
 
@@ -52,6 +61,28 @@ class Rules:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Promise:
+    """What was announced of a study, beside what came.
+
+    Attributes:
+        announcers: AE titles.
+        instances: how many can be retrieved where they were announced.
+        missing: how many of these are not here.
+        unannounced: how many came that were not announced, or not yet.
+    """
+
+    announcers: tuple[str, ...]
+    instances: int
+    missing: int
+    unannounced: int
+
+    @property
+    def who(self) -> str:
+        """The announcers, for people."""
+        return ", ".join(self.announcers)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class OpenStudy:
     """A study whose newest revision is not complete.
 
@@ -60,6 +91,7 @@ class OpenStudy:
         has_open_sender: one that sent some of it is still connected.
         instances: what came from outside, quarantine included.
         delivered: how many results of ours each destination acknowledged.
+        announced: what a PACS announced of it.
     """
 
     uid: StudyUid
@@ -69,6 +101,7 @@ class OpenStudy:
     has_open_sender: bool
     instances: int
     delivered: Mapping[str, int]
+    announced: Promise | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,16 +149,24 @@ class Pauses:
 
 
 class OpenRevision(NamedTuple):
-    """A revision that is not complete, and when its last instance came."""
+    """A revision that is not complete, when its last instance came, and its last announcement."""
 
     uid: StudyUid
     revision: int
     last_received_at: float
+    announced_at: float | None = None
 
 
 def open_revisions(archive: Archive, *, settled_s: float) -> list[OpenRevision]:
     """List the revisions that are not complete and got nothing for `settled_s`; costs little."""
-    due: sa.Select[Any] = sa.select(STUDY.c.uid, STUDY.c.revision, STUDY.c.last_received_at).where(
+    announced_at = (
+        sa.select(sa.func.max(ANNOUNCEMENT.c.announced_at))
+        .where(ANNOUNCEMENT.c.study_uid == STUDY.c.uid)
+        .scalar_subquery()
+    )
+    due: sa.Select[Any] = sa.select(
+        STUDY.c.uid, STUDY.c.revision, STUDY.c.last_received_at, announced_at
+    ).where(
         STUDY.c.completed_revision < STUDY.c.revision,
         STUDY.c.last_received_at <= clock.timestamp() - settled_s,
     )
@@ -166,6 +207,7 @@ def open_study(archive: Archive, revision: OpenRevision) -> OpenStudy:
             .where(INSTANCE.c.study_uid == revision.uid, OUTBOX.c.state == "delivered")
             .group_by(OUTBOX.c.destination)
         ).all()
+        told = announced(connection, revision.uid)
     return OpenStudy(
         uid=revision.uid,
         revision=revision.revision,
@@ -174,6 +216,7 @@ def open_study(archive: Archive, revision: OpenRevision) -> OpenStudy:
         has_open_sender=any(each.opened_at and each.closed_at is None for each in sent_by),
         instances=received + quarantined,
         delivered={each.destination: each[1] for each in delivered},
+        announced=_promise(archive, revision.uid, told) if told else None,
     )
 
 
@@ -182,7 +225,8 @@ def why_complete(
 ) -> str:
     """Say why a study counts as complete; empty while it does not.
 
-    In this order: the count of the sender's PACS, slices, the end of the associations, time.
+    In this order: the count of the sender's PACS, what a PACS announced, slices, the end of the
+    associations, time.
     """
     quiet_s = now - study.last_received_at
     expected = _expected(study, evidence.count)
@@ -191,10 +235,17 @@ def why_complete(
         return f"{study.instances} instances, as {evidence.count.peer} counts"
     if study.has_open_sender:
         return ""
+    promise = study.announced
+    if expected is None and promise is not None and not promise.missing + promise.unannounced:
+        return f"{study.instances} instances, all that {promise.who} announced"
     wait_s, learned = _wait(study, evidence, pauses, rules=rules)
     if quiet_s < wait_s:
         return ""
-    parts = (_of_count(study, evidence.count, expected), *_of_gaps(evidence.gaps))
+    parts = (
+        _of_count(study, evidence.count, expected),
+        _of_promise(promise),
+        *_of_gaps(evidence.gaps),
+    )
     said = "".join(f"{part}; " for part in parts if part)
     gone = ", ".join(f"{name} ({ended})" if ended else name for name, ended in study.senders)
     of_time = f"quiet for {wait_s:g} s" + (", longer than it ever paused" if learned else "")
@@ -278,6 +329,17 @@ def last_completed(archive: Archive, *, limit: int = 100) -> list[StudyUid]:
         return [StudyUid(uid) for uid in connection.execute(query).scalars()][::-1]
 
 
+def _promise(archive: Archive, study_uid: StudyUid, told: Announced) -> Promise:
+    here = inventory(archive, study_uid)
+    came = here.received.keys() | here.quarantined
+    return Promise(
+        announcers=told.announcers,
+        instances=len(told.available),
+        missing=len(told.available - came - here.own),
+        unannounced=len(came - told.available),
+    )
+
+
 def _sender(row: sa.Row[Any]) -> tuple[str, str]:
     return row.calling_ae or row.source, row.ended or ""
 
@@ -309,7 +371,8 @@ def _wait(
 ) -> tuple[float, bool]:
     """Return how long to wait, and whether the senders' own pauses decided it."""
     is_short = _expected(study, evidence.count) is not None
-    if is_short or (evidence.gaps is not None and evidence.gaps.with_gaps):
+    is_announced = study.announced is not None and study.announced.missing > 0
+    if is_short or is_announced or (evidence.gaps is not None and evidence.gaps.with_gaps):
         return rules.most_s, False
     learned_s = pauses.wait_s({name for name, _ in study.senders}, rules)
     if learned_s is None:
@@ -328,6 +391,12 @@ def _of_count(study: OpenStudy, count: Count | None, expected: int | None) -> st
     if count.instances == 0:
         return f"{count.peer} does not know the study"
     return f"{count.problem or f'{count.peer} does not tell its count'}"
+
+
+def _of_promise(promise: Promise | None) -> str:
+    if promise is None or not promise.missing:
+        return ""
+    return f"{promise.who} announced {promise.instances}, {promise.missing} did not come"
 
 
 def _of_gaps(gaps: StudyGaps | None) -> tuple[str, ...]:

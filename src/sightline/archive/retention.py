@@ -14,6 +14,7 @@ from sightline.archive.archive import Archive
 from sightline.archive.pixels import remove_object
 from sightline.audit.chain import Event, append
 from sightline.catalog.archive_tables import (
+    ANNOUNCEMENT,
     CLINICAL_RECORD,
     CLINICAL_TIE,
     HOLDING,
@@ -166,7 +167,8 @@ def retire(archive: Archive, study: Due) -> None:
         records = connection.execute(ties).scalars().all()
         _delete(connection, STUDY, STUDY.c.uid == study.study_uid)
         _untie(connection, records)
-        connection.execute(HOLDING.delete().where(HOLDING.c.study_uid == study.study_uid))
+        for table in (HOLDING, ANNOUNCEMENT):  # no keys lead to them
+            connection.execute(table.delete().where(table.c.study_uid == study.study_uid))
         connection.execute(PATIENT.delete().where(PATIENT.c.id == patient, *_is_unused(PATIENT)))
         reason = f"rule {study.rule}, {study.instances} instances"
         objects = (f"study:{study.study_uid}",)

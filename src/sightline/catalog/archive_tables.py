@@ -128,6 +128,19 @@ REJECTION = sa.Table(
     sa.Column("rejected_at", sa.Float, nullable=False),
 )
 
+# What a PACS said that it has of a study: evidence of when that is complete.
+ANNOUNCEMENT = sa.Table(
+    "announcement",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("study_uid", sa.String, nullable=False),
+    sa.Column("announcer", sa.String, nullable=False),
+    sa.Column("announced_at", sa.Float, nullable=False, index=True),
+    # By UID, whether it can be retrieved.
+    sa.Column("instances", sa.JSON, nullable=False),
+    sa.Index("ix_announcement_of_study", "study_uid", "announced_at"),
+)
+
 # The objects that are kept whole and whose pixels others may borrow.
 PIXELS = sa.Table(
     "pixels",

@@ -27,6 +27,7 @@ class Kind(enum.IntEnum):
     C_ECHO = 0x0030
     N_EVENT_REPORT = 0x0100
     N_ACTION = 0x0130
+    N_CREATE = 0x0140
     C_CANCEL = 0x0FFF
 
 

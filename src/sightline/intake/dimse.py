@@ -1,7 +1,7 @@
 """The DICOM listener: who may associate, one thread for each association, what the catalog notes.
 
 What is done for requests stands in the services: `verifying.py`, `storing.py`, `query_service.py`,
-`retrieve.py`, `commitment.py`.
+`retrieve.py`, `commitment.py`, `availability.py`.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from sightline.archive.associations import (
 from sightline.errors import BadFile
 from sightline.intake.admission import Admission
 from sightline.intake.association import AcceptedAssociation, hang_up
+from sightline.intake.availability import noting_availability
 from sightline.intake.commitment import committing
 from sightline.intake.connections import Reception, Visitor, listen
 from sightline.intake.negotiation import TOO_MANY, AssociationRequest, Rejection, accept
@@ -219,6 +220,7 @@ def services(archive: Archive, settings: Settings) -> Services:
         moving(archive, settings),
         getting(archive),
         committing(archive, settings),
+        noting_availability(archive),
     )
 
 
