@@ -12,11 +12,18 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]  # made at import
 
 from sightline.archive.archive import Archive
+from sightline.archive.commitments import (
+    Commitment,
+    Reference,
+    due_reports,
+    hurry_all,
+    owe,
+)
 from sightline.archive.receiving import keep
 from sightline.archive.studies import study
 from sightline.errors import NotDicom
 from sightline.formats.dicom_dataset import encode_dataset
-from sightline.intake.commitment import Reference, failure_reason, read_commitment
+from sightline.intake.commitment import deliver_reports, failure_reason, read_commitment
 from sightline.intake.dimse import Listener
 from sightline.settings import Settings
 from sightline.values.arrival import Source
@@ -143,6 +150,7 @@ def test_what_is_not_kept_is_told_with_its_reason(
 def test_who_left_is_told_on_a_new_association(
     archive: Archive,
     listener: Listener,
+    settings: Settings,
     scanner: AE,
     reports: list[tuple[int, Dataset]],
     tmp_path: Path,
@@ -154,8 +162,38 @@ def test_who_left_is_told_on_a_new_association(
     )
     association.send_n_action(asks_for((CT, uid(1))), 1, StorageCommitmentPushModel, INSTANCE)
     association.abort()
-    wait_until(lambda: bool(reports), seconds=20)
+    wait_until(lambda: deliver_reports(archive, settings) == 1, seconds=20)
     assert reports[-1][0] == 1
+    assert deliver_reports(archive, settings) == 0
+
+
+@pytest.mark.usefixtures("scanner")
+def test_a_report_outlives_a_peer_that_is_down_and_a_listener_that_dies(
+    archive: Archive, settings: Settings, reports: list[tuple[int, Dataset]]
+) -> None:
+    request = Commitment(
+        transaction_uid="1.2.3", references=(Reference(sop_class_uid=CT, instance_uid=uid(1)),)
+    )
+    owe(archive, "SCANNER", request, wait_s=600.0)
+    elsewhere = settings.model_copy(update={"peers": {"scanner": f"SCANNER@{HOST}:{free_port()}"}})
+    assert deliver_reports(archive, elsewhere) == 0
+    hurry_all(archive)
+    assert deliver_reports(archive, elsewhere) == 0
+    wait_until(lambda: bool(due_reports(archive)), seconds=20)
+    (owed,) = due_reports(archive)
+    assert owed.attempts == 1
+    assert deliver_reports(archive, settings) == 1
+    ((event_type, report),) = reports
+    assert (event_type, report.TransactionUID) == (2, "1.2.3")
+
+
+def test_who_cannot_be_reached_for_hours_is_given_up(archive: Archive, settings: Settings) -> None:
+    request = Commitment(transaction_uid="1.2.3", references=())
+    owe(archive, "NOBODY", request, wait_s=0.0)
+    for _ in range(7):
+        assert deliver_reports(archive, settings) == 0
+        hurry_all(archive)
+    assert due_reports(archive) == []
 
 
 def test_what_is_no_request_is_refused(listener: Listener, scanner: AE) -> None:

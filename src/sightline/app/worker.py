@@ -1,4 +1,4 @@
-"""The worker process: completes studies, runs their jobs, empties the outbox."""
+"""The worker process: completes studies, runs their jobs, sends what is owed."""
 
 import os
 import signal
@@ -8,11 +8,13 @@ from sightline import clock, log
 from sightline.app.completing import Completer
 from sightline.app.study_job import JOB_NAME, StudyJob
 from sightline.archive.archive import Archive
+from sightline.archive.commitments import hurry_all
 from sightline.archive.studies import mark_started, studies_to_start
 from sightline.archive.ties import load_rules, tie_waiting
 from sightline.audit.anchor import Anchor
 from sightline.deid.hub_door import HubDoor
 from sightline.hub.hub import Hub
+from sightline.intake.commitment import deliver_reports
 from sightline.jobs.engine import Jobs
 from sightline.peers.tls import client_tls
 from sightline.serve.outbox import deliver_due
@@ -80,6 +82,7 @@ def _tie_to_new_studies(archive: Archive, rules: TieRules, since: float) -> floa
 
 def _send_until(stop: threading.Event, archive: Archive, settings: Settings) -> None:
     tls = client_tls(settings)
+    hurry_all(archive)
     while not stop.is_set():
         sent = deliver_due(
             archive,
@@ -87,7 +90,7 @@ def _send_until(stop: threading.Event, archive: Archive, settings: Settings) -> 
             max_attempts=settings.max_outbox_attempts,
             tls=tls,
         )
-        if not sent:
+        if not sent + deliver_reports(archive, settings):
             stop.wait(_TICK_S)
 
 

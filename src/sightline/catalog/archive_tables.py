@@ -141,6 +141,19 @@ ANNOUNCEMENT = sa.Table(
     sa.Index("ix_announcement_of_study", "study_uid", "announced_at"),
 )
 
+# Requests for storage commitment whose report is still to be told.
+COMMITMENT = sa.Table(
+    "commitment",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("title", sa.String, nullable=False),
+    sa.Column("transaction_uid", sa.String, nullable=False),
+    # SOP class and instance UID of each.
+    sa.Column("references", sa.JSON, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_attempt_at", sa.Float, nullable=False, index=True),
+)
+
 # The objects that are kept whole and whose pixels others may borrow.
 PIXELS = sa.Table(
     "pixels",

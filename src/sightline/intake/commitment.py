@@ -1,14 +1,22 @@
 """Storage commitment: saying of each instance whether we answer for it (PS3.4 annex J)."""
 
 import dataclasses
-import threading
 
 import sqlalchemy as sa
 from pydicom import Dataset
 from pydicom.sequence import Sequence
 
-from sightline import clock, log
+from sightline import log
 from sightline.archive.archive import Archive
+from sightline.archive.commitments import (
+    Commitment,
+    Owed,
+    Reference,
+    due_reports,
+    owe,
+    postpone,
+    settle,
+)
 from sightline.catalog.archive_tables import INSTANCE
 from sightline.errors import BadFile, DamagedObject, NotDicom, PeerFailed, UnknownName
 from sightline.formats.dicom_dataset import (
@@ -40,23 +48,9 @@ _ALL_KEPT, _SOME_NOT_KEPT = 1, 2
 _PROCESSING_FAILURE, _NO_SUCH_INSTANCE, _CLASS_CONFLICT = 0x0110, 0x0112, 0x0119
 # PS3.7 C.5
 _NO_SUCH_ACTION, _NO_SUCH_INSTANCE_STATUS, _INVALID_ARGUMENT = 0x0123, 0x0112, 0x0115
-_PAUSES_S = (1.0, 10.0, 60.0, 300.0)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Reference:
-    """An instance that we shall answer for."""
-
-    sop_class_uid: str
-    instance_uid: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Commitment:
-    """One request: its transaction and what it names."""
-
-    transaction_uid: str
-    references: tuple[Reference, ...]
+# Reading all that a request names may take minutes; after so long, its taker has died.
+_LONGEST_REPORT_S = 600.0
+_PAUSES_S = (1.0, 10.0, 60.0, 300.0, 1800.0, 7200.0)
 
 
 def committing(archive: Archive, settings: Settings) -> Service:
@@ -130,6 +124,46 @@ def report_on(archive: Archive, commitment: Commitment, *, our_ae: str) -> tuple
     return report, _SOME_NOT_KEPT if failed else _ALL_KEPT
 
 
+def deliver_reports(archive: Archive, settings: Settings) -> int:
+    """Tell every report that is due on an association of our own; return how many were told.
+
+    A peer that fails is tried again after 1 s, 10 s, ... and 2 hours.
+    """
+    told = 0
+    for owed in due_reports(archive):
+        try:
+            _tell(archive, owed, settings)
+        except PeerFailed as error:
+            _log.warning("commitment_not_reported", calling_ae=owed.title, problem=error.problem)
+            _try_again(archive, owed)
+        else:
+            settle(archive, owed.id)
+            told += 1
+    return told
+
+
+def _tell(archive: Archive, owed: Owed, settings: Settings) -> None:
+    destination = peer_titled(owed.title, settings)
+    if destination is None:
+        raise PeerFailed(f"{owed.title} is no known peer", hint="Name it in `peers`.")
+    report, event_type = report_on(archive, owed.commitment, our_ae=settings.ae_title)
+    report_commitment(
+        destination,
+        encode_dataset(report, EXPLICIT_LITTLE),
+        event_type=event_type,
+        calling_ae=settings.ae_title,
+    )
+
+
+def _try_again(archive: Archive, owed: Owed) -> None:
+    if owed.attempts < len(_PAUSES_S):
+        wait_s = _PAUSES_S[owed.attempts]
+        postpone(archive, owed.id, wait_s=wait_s, attempts=owed.attempts + 1)
+    else:
+        _log.error("commitment_given_up", calling_ae=owed.title)
+        settle(archive, owed.id)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Committing:
     archive: Archive
@@ -137,7 +171,7 @@ class _Committing:
 
     def handle(self, association: Association, request: Request) -> None:
         action = {Field.ACTION_TYPE_ID: request.command.number(Field.ACTION_TYPE_ID)}
-        status, commitment = SUCCESS, None
+        status, commitment, owed = SUCCESS, None, 0
         if action[Field.ACTION_TYPE_ID] != _REQUEST_COMMITMENT:
             status = _NO_SUCH_ACTION
         elif request.sop_instance_uid != COMMITMENT_INSTANCE:
@@ -146,17 +180,23 @@ class _Committing:
             try:
                 syntax = request.context.transfer_syntax_uid
                 commitment = read_commitment(bytes(request.dataset), syntax)
+                title = association.calling_ae
+                owed = owe(self.archive, title, commitment, wait_s=_LONGEST_REPORT_S)
             except NotDicom as error:
                 _log.warning("commitment_refused", problem=error.problem)
                 status = _INVALID_ARGUMENT
+            except OSError as error:
+                _log.error("commitment_failed", error=error.errno)
+                status = _PROCESSING_FAILURE
         association.send_response(request, status, fields=action)
-        if commitment is not None:
-            self._report(association, request, commitment)
+        if commitment is not None and status == SUCCESS:
+            self._report(association, request, commitment, owed=owed)
 
-    def _report(self, association: Association, request: Request, commitment: Commitment) -> None:
-        """Report on the association of the request; where it ended, on one of our own."""
-        our_ae = self.settings.ae_title
-        report, event_type = report_on(self.archive, commitment, our_ae=our_ae)
+    def _report(
+        self, association: Association, request: Request, commitment: Commitment, *, owed: int
+    ) -> None:
+        """Report on the association of the request; where it ended, the worker does."""
+        report, event_type = report_on(self.archive, commitment, our_ae=self.settings.ae_title)
         fields: Fields = {
             Field.AFFECTED_SOP_CLASS_UID: COMMITMENT,
             Field.COMMAND_FIELD: Kind.N_EVENT_REPORT,
@@ -167,33 +207,6 @@ class _Committing:
         try:
             association.send_request_and_wait(request.context, fields, content)
         except (AssociationOver, BadFile, OSError):
-            later = encode_dataset(report, EXPLICIT_LITTLE)
-            threading.Thread(
-                target=self._report_later,
-                args=(association.calling_ae, later, event_type),
-                daemon=True,
-            ).start()
+            postpone(self.archive, owed, wait_s=0.0, attempts=0)
             raise
-
-    def _report_later(self, title: str, report: bytes, event_type: int) -> None:
-        try:
-            destination = peer_titled(title, self.settings)
-        except PeerFailed as error:
-            _log.error("peer_setting_unusable", problem=error.problem)
-            return
-        if destination is None:
-            _log.warning("commitment_not_reported", calling_ae=title, problem="no such peer")
-            return
-        for pause_s in _PAUSES_S:
-            try:
-                report_commitment(
-                    destination,
-                    report,
-                    event_type=event_type,
-                    calling_ae=self.settings.ae_title,
-                )
-            except PeerFailed as error:
-                _log.warning("commitment_not_reported", calling_ae=title, problem=error.problem)
-                clock.pause(pause_s)
-            else:
-                return
+        settle(self.archive, owed)
