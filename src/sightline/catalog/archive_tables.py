@@ -4,11 +4,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sightline.catalog.columns import LENGTH
 from sightline.values.names import name_key
 
 METADATA = sa.MetaData()
-LENGTH = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
-"""Bytes: SQLite's integers have 64 bits, PostgreSQL's 32."""
 
 
 def _name_key(context: Any) -> str:  # noqa: ANN401 - SQLAlchemy gives it no public type

@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from sightline.catalog.columns import LENGTH
+
 METADATA = sa.MetaData()
 
 STUDY = sa.Table(
@@ -46,7 +48,7 @@ INSTANCE = sa.Table(
     sa.Column("series_uid", sa.ForeignKey("series.uid"), nullable=False, index=True),
     sa.Column("sop_class_uid", sa.String, nullable=False),
     sa.Column("digest", sa.String, nullable=False),
-    sa.Column("size_bytes", sa.Integer, nullable=False),
+    sa.Column("size_bytes", LENGTH, nullable=False),
     # Why it no longer counts, such as 113037; versions made before keep their volumes.
     sa.Column("withdrawn", sa.String, nullable=False, server_default=""),
 )
