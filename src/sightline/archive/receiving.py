@@ -1,6 +1,7 @@
 """Taking instances in: durable bytes first, then one transaction of the catalog."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,7 +44,9 @@ _INSERT = Statement(INSTANCE.insert())
 _CHANGE = Statement(
     STUDY.update()
     .where(STUDY.c.uid == sa.bindparam("study_uid"))
-    .values(revision=STUDY.c.revision + 1, last_received_at=sa.bindparam("now"))
+    .values(
+        revision=STUDY.c.revision + sa.bindparam("changes"), last_received_at=sa.bindparam("now")
+    )
 )
 
 
@@ -170,9 +173,10 @@ def _enter_group(archive: Archive, group: Sequence[tuple[Prepared, Source]]) -> 
             _enter(connection, archive.objects, prepared=prepared, source=source)
             for prepared, source in group
         ]
+        new = Counter(each.study_uid for each in arrivals if each.outcome == "new")
         # In order, so that no two writers of PostgreSQL wait for each other.
-        for study_uid in sorted({each.study_uid for each in arrivals if each.outcome == "new"}):
-            change_study(connection, study_uid)
+        for study_uid in sorted(new):
+            change_study(connection, study_uid, changes=new[study_uid])
     return arrivals
 
 
@@ -378,9 +382,16 @@ def _enter_study(
         raise Collision("the same study came by another way meanwhile")
 
 
-def change_study(connection: sa.Connection, study_uid: str) -> None:
-    """Begin a new revision of a study: once it is complete again, its jobs run again."""
-    _CHANGE.run(connection, {"study_uid": study_uid, "now": clock.timestamp()})
+def change_study(connection: sa.Connection, study_uid: str, *, changes: int = 1) -> None:
+    """Begin a new revision of a study: once it is complete again, its jobs run again.
+
+    Args:
+        connection: in a transaction that writes.
+        study_uid: of the study.
+        changes: how many at once; each counts as a revision.
+    """
+    values = {"study_uid": study_uid, "now": clock.timestamp(), "changes": changes}
+    _CHANGE.run(connection, values)
 
 
 def enter_series(connection: sa.Connection, header: Header) -> None:
