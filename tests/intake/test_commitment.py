@@ -215,6 +215,8 @@ def test_a_request_by_itself(archive: Archive, tmp_path: Path) -> None:
     read = read_commitment(content, ExplicitVRLittleEndian)
     assert read.references == (Reference(sop_class_uid=CT, instance_uid=uid(1)),)
     assert failure_reason(archive, read.references[0]) == 0
-    for broken in (b"", b"junk", content[:40]):
+    words = encode_dataset(asks_for((CT, "../x")), ExplicitVRLittleEndian)
+    nothing = encode_dataset(asks_for(), ExplicitVRLittleEndian)
+    for broken in (b"", b"junk", content[:40], words, nothing):
         with pytest.raises(NotDicom):
             read_commitment(broken, ExplicitVRLittleEndian)

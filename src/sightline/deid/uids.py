@@ -5,15 +5,13 @@ syntaxes, well-known frames of reference) name no instance and stay.
 """
 
 import functools
-import re
 
 from pydicom import config
 from pydicom.uid import UID
 
 from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
-
-_FORM = re.compile(r"[0-9.]{1,64}")
+from sightline.values.uids import is_uid
 
 
 def clean(value: bytes, attribute: Attribute, context: Context) -> bytes:  # noqa: ARG001 - a rule
@@ -31,7 +29,7 @@ def _mapped(value: bytes, context: Context) -> bytes:
 @functools.lru_cache(maxsize=4096)
 def is_standard(uid: str) -> bool:
     """Tell whether PS3.6 lists a UID; a mere prefix of the standard's root proves nothing."""
-    return bool(_FORM.fullmatch(uid)) and UID(uid, validation_mode=config.IGNORE).name != uid
+    return is_uid(uid) and UID(uid, validation_mode=config.IGNORE).name != uid
 
 
 PLUGIN = Rule(action="uid_replaced", clean=clean)

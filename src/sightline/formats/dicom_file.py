@@ -14,11 +14,11 @@ from sightline.formats.dicom_elements import (
 )
 from sightline.formats.dicom_text import charset_of, decode
 from sightline.values.identity import Patient
+from sightline.values.uids import is_uid
 
 IMPLEMENTATION_CLASS_UID = "2.25.302871951417523095637911348526083749216"
 IMPLEMENTATION_VERSION_NAME = "SIGHTLINE"
 
-_UID = re.compile(r"[0-9.]{1,64}")
 _DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
 _TIME = re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
 _INTEGER = re.compile(r"[+-]?\d{1,9}")
@@ -199,7 +199,7 @@ def _patient(text: Mapping[str, str]) -> Patient:
 
 def _uid(text: Mapping[str, str], name: str) -> str:
     uid = text[name]
-    if not _UID.fullmatch(uid):
+    if not is_uid(uid):
         what = "malformed" if uid else "missing"
         raise NotDicom(
             f"the {name} is {what}", hint="An instance needs four valid UIDs; ask the sender."

@@ -1,7 +1,6 @@
 """Instance availability notification: a PACS says what it has of a study (PS3.4 annex R)."""
 
 import dataclasses
-import re
 import uuid
 
 from sightline import log
@@ -12,6 +11,7 @@ from sightline.formats.dicom_dataset import broken_values_are_not_dicom, parse_d
 from sightline.intake.commands import Field, Kind
 from sightline.intake.services import SUCCESS, UNCOMPRESSED, Association, Request, Service
 from sightline.values.identity import StudyUid
+from sightline.values.uids import is_uid
 
 _log = log.get("intake")
 
@@ -22,7 +22,6 @@ AVAILABILITY = "1.2.840.10008.5.1.4.33"
 _INVALID_ATTRIBUTE_VALUE, _PROCESSING_FAILURE = 0x0106, 0x0110
 # PS3.3 C.4.23.1.1: what is neither can be had only by hand, or not at all.
 _AVAILABLE = frozenset({"ONLINE", "NEARLINE"})
-_UID = re.compile(r"[0-9.]{1,64}")
 
 
 def noting_availability(archive: Archive) -> Service:
@@ -49,7 +48,7 @@ def read_announcement(content: bytes, transfer_syntax_uid: str, *, announcer: st
             for series in dataset.ReferencedSeriesSequence
             for each in series.ReferencedSOPSequence
         }
-    if not instances or not all(map(_UID.fullmatch, (study_uid, *instances))):
+    if not instances or not all(map(is_uid, (study_uid, *instances))):
         raise NotDicom(
             "the instance availability notification names no study or no instance",
             hint="The sender's software is at fault; ask its maker.",

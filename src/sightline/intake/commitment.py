@@ -1,6 +1,7 @@
 """Storage commitment: saying of each instance whether we answer for it (PS3.4 annex J)."""
 
 import dataclasses
+import itertools
 
 import sqlalchemy as sa
 from pydicom import Dataset
@@ -38,6 +39,7 @@ from sightline.peers.commitment import COMMITMENT, COMMITMENT_INSTANCE, report_c
 from sightline.peers.known import peer_titled
 from sightline.settings import Settings
 from sightline.values.identity import Digest
+from sightline.values.uids import is_uid
 
 _log = log.get("intake")
 
@@ -71,16 +73,23 @@ def read_commitment(content: bytes, transfer_syntax_uid: str) -> Commitment:
     """
     dataset = parse_dataset(content, transfer_syntax_uid)
     with broken_values_are_not_dicom("read the request for storage commitment"):
-        return Commitment(
-            transaction_uid=str(dataset.TransactionUID),
-            references=tuple(
-                Reference(
-                    sop_class_uid=str(each.ReferencedSOPClassUID),
-                    instance_uid=str(each.ReferencedSOPInstanceUID),
-                )
-                for each in dataset.ReferencedSOPSequence
-            ),
+        transaction_uid = str(dataset.TransactionUID)
+        named = [
+            (str(each.ReferencedSOPClassUID), str(each.ReferencedSOPInstanceUID))
+            for each in dataset.ReferencedSOPSequence
+        ]
+    if not named or not all(map(is_uid, (transaction_uid, *itertools.chain(*named)))):
+        raise NotDicom(
+            "the request for storage commitment names no transaction or no instance",
+            hint="The sender's software is at fault; ask its maker.",
         )
+    return Commitment(
+        transaction_uid=transaction_uid,
+        references=tuple(
+            Reference(sop_class_uid=sop_class_uid, instance_uid=instance_uid)
+            for sop_class_uid, instance_uid in named
+        ),
+    )
 
 
 def failure_reason(archive: Archive, reference: Reference) -> int:

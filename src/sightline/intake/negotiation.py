@@ -5,7 +5,6 @@ Read and written here, because some scanners associate for every instance: pynet
 """
 
 import dataclasses
-import re
 import struct
 from collections.abc import Iterable, Iterator
 
@@ -14,6 +13,7 @@ from sightline.formats.dicom_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATIO
 from sightline.intake.commands import Kind
 from sightline.intake.services import IMPLICIT_LITTLE, Context, Services
 from sightline.intake.upper_layer import ASSOCIATE_ACCEPT, ASSOCIATE_REJECT, ASSOCIATE_REQUEST
+from sightline.values.uids import is_uid
 
 _APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 # Items and sub-items (PS3.8 9.3.2 and 9.3.3, annex D; PS3.7 annex D.3.3)
@@ -29,7 +29,6 @@ _LENGTH = struct.Struct(">L")
 _SHORT = struct.Struct(">H")
 _PROTOCOL = b"\0\1\0\0"
 _TITLES = slice(10, 74)
-_UID = re.compile(r"[0-9.]{1,64}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -211,10 +210,10 @@ def _text(value: bytes) -> str:
 def _decide(offer: Offer, services: Services) -> tuple[int, str]:
     """Return the result for one context, and the transfer syntax: the proposer's first choice."""
     takers = [each for each in services.values() if each.takes(offer.abstract_syntax)]
-    if not takers or not _UID.fullmatch(offer.abstract_syntax):
+    if not takers or not is_uid(offer.abstract_syntax):
         return _NO_SUCH_SYNTAX, IMPLICIT_LITTLE
     for syntax in offer.transfer_syntaxes:
-        if _UID.fullmatch(syntax) and all(
+        if is_uid(syntax) and all(
             taker.syntaxes is None or syntax in taker.syntaxes for taker in takers
         ):
             return _ACCEPTED, syntax

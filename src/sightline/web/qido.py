@@ -20,6 +20,7 @@ from sightline.archive.search import (
     search_series,
     search_studies,
 )
+from sightline.values.uids import is_uid
 from sightline.web.dicom_model import Model, attribute, person
 from sightline.web.included_fields import (
     MOST_READ,
@@ -30,7 +31,7 @@ from sightline.web.included_fields import (
 from sightline.web.media_types import DICOM_JSON, choose, parse_accept
 from sightline.web.refusals import malformed, not_acceptable
 from sightline.web.retrieval import Retrieval
-from sightline.web.search_query import SearchQuery, is_uid, read_query
+from sightline.web.search_query import SearchQuery, read_query
 
 _NO_HEADER_TEXT = re.compile(r"[^A-Za-z0-9., ]")
 

@@ -12,9 +12,9 @@ from sightline.engines.limited import Limits
 from sightline.errors import SightlineError, UnknownName
 from sightline.formats.dicom_elements import without_pixels
 from sightline.formats.dicom_json import Frames, read_bulk, read_frames, read_metadata
+from sightline.values.uids import is_uid
 from sightline.web.recent import Recent
 from sightline.web.refusals import malformed
-from sightline.web.search_query import is_uid
 from sightline.web.transcoding import decode
 
 _log = log.get("web")

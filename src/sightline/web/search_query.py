@@ -9,6 +9,7 @@ from pydicom.datadict import tag_for_keyword
 
 from sightline.archive.search import Window
 from sightline.archive.search_keys import Keys, Range
+from sightline.values.uids import is_uid
 from sightline.web.refusals import malformed
 
 MOST_RESULTS = 5000
@@ -18,7 +19,6 @@ _NO_KEYS = frozenset({"limit", "offset", "accept"})
 _SEVERAL = re.compile(r"[\\,]")
 _END = re.compile(r"[0-9:.]*")
 _INTEGER = re.compile(r"[0-9]{1,9}")
-_UID = re.compile(r"[0-9.]{1,64}")
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 
 Reader: TypeAlias = Callable[[str, str], Any]
@@ -75,11 +75,6 @@ def read_query(parameters: Iterable[tuple[str, str]]) -> SearchQuery:
     )
 
 
-def is_uid(text: str) -> bool:
-    """Tell whether a text has the form of a UID."""
-    return _UID.fullmatch(text) is not None
-
-
 def _text(_name: str, value: str) -> str:
     return value.strip()
 
@@ -90,7 +85,7 @@ def _several(_name: str, value: str) -> tuple[str, ...]:
 
 def _uids(name: str, value: str) -> tuple[str, ...]:
     uids = _several(name, value)
-    if not all(_UID.fullmatch(uid) for uid in uids):
+    if not all(map(is_uid, uids)):
         raise malformed(name, "Give a UID, or several joined by commas.")
     return uids
 

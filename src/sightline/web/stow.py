@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from sightline.errors import BadFile
 from sightline.intake.multipart import MultipartReader, ReceivedPart, TooLarge
 from sightline.intake.stow import StoredPart, Upload
+from sightline.values.uids import is_uid
 from sightline.web.dicom_model import Model, attribute, sequence
 from sightline.web.media_types import (
     DICOM,
@@ -27,7 +28,6 @@ from sightline.web.media_types import (
     parse_media_type,
 )
 from sightline.web.refusals import RefusedRequest, malformed, not_acceptable, unsupported
-from sightline.web.search_query import is_uid
 from sightline.web.site import Site
 
 _SILENCE_S = 30.0
