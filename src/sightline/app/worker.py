@@ -23,7 +23,7 @@ from sightline.settings import Settings
 from sightline.values.tie_rules import TieRules
 
 _log = log.get("app")
-_TICK_S = 0.25
+_TICK_S, _PAUSE_S = 0.25, 2.0
 _LONGEST_COMMIT_S = 10.0
 
 
@@ -46,7 +46,8 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     job = StudyJob(settings, archive, hub, HubDoor.open(settings), engine)
     jobs.define(JOB_NAME, job)
     jobs.launch(workers=1)
-    sender = threading.Thread(target=_send_until, args=(stop, archive, settings), daemon=True)
+    hurry_all(archive)
+    sender = threading.Thread(target=send_until, args=(stop, archive, settings), daemon=True)
     sender.start()
     completer = Completer(archive, settings)
     _log.info("worker_ready")
@@ -80,17 +81,26 @@ def _tie_to_new_studies(archive: Archive, rules: TieRules, since: float) -> floa
     return looked_at - _LONGEST_COMMIT_S
 
 
-def _send_until(stop: threading.Event, archive: Archive, settings: Settings) -> None:
+def send_until(stop: threading.Event, archive: Archive, settings: Settings) -> None:
+    """Send results and storage commitment reports as they are due, until `stop` is set.
+
+    A disk or catalog that fails is tried again.
+    """
     tls = client_tls(settings)
-    hurry_all(archive)
     while not stop.is_set():
-        sent = deliver_due(
-            archive,
-            calling_ae=settings.ae_title,
-            max_attempts=settings.max_outbox_attempts,
-            tls=tls,
-        )
-        if not sent + deliver_reports(archive, settings):
+        try:
+            sent = deliver_due(
+                archive,
+                calling_ae=settings.ae_title,
+                max_attempts=settings.max_outbox_attempts,
+                tls=tls,
+            )
+            sent += deliver_reports(archive, settings)
+        except OSError as error:
+            _log.error("sending_failed", problem=str(error))
+            stop.wait(_PAUSE_S)
+            continue
+        if not sent:
             stop.wait(_TICK_S)
 
 

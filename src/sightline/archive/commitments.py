@@ -7,13 +7,6 @@ import sqlalchemy as sa
 from sightline import clock
 from sightline.archive.archive import Archive
 from sightline.catalog.archive_tables import COMMITMENT
-from sightline.catalog.statements import Statement
-
-_DUE = Statement(
-    sa.select(COMMITMENT.c.id)
-    .where(COMMITMENT.c.next_attempt_at <= sa.bindparam("now"))
-    .order_by(COMMITMENT.c.next_attempt_at)
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,12 +69,14 @@ def owe(archive: Archive, title: str, commitment: Commitment, *, wait_s: float) 
 
 
 def due_reports(archive: Archive) -> list[Owed]:
-    """List the reports that are to be told now, oldest first; costs little where there is none."""
-    ids = [row[0] for row in archive.database.find(_DUE, {"now": clock.timestamp()})]
-    if not ids:
-        return []
+    """List the reports that are to be told now, those that wait longest first."""
+    due = (
+        sa.select(COMMITMENT)
+        .where(COMMITMENT.c.next_attempt_at <= clock.timestamp())
+        .order_by(COMMITMENT.c.next_attempt_at)
+    )
     with archive.database.read() as connection:
-        rows = connection.execute(sa.select(COMMITMENT).where(COMMITMENT.c.id.in_(ids))).all()
+        rows = connection.execute(due).all()
     return [
         Owed(
             id=row.id,
