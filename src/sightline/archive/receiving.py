@@ -248,7 +248,6 @@ def insert_instance(
     Raises:
         Collision: Another writer came between (PostgreSQL); run the transaction again.
     """
-    study_uid, uid = StudyUid(header.study_uid), InstanceUid(header.instance_uid)
     patient = _patient_of(header, source)
     known = _look_up(connection, header, patient)
     outcome: Outcome
@@ -264,19 +263,28 @@ def insert_instance(
         outcome = "new"
         if known.owner is None:
             _enter_study(connection, header, patient, known=known)
-        if not known.has_series:
-            enter_series(connection, header)
-        row = instance_row(header, stored, source)
-        row |= {"lineage_id": lineage_id, "rejected": known.rejected or ""}
-        try:
-            _INSERT.run(connection, row)
-        except sa.exc.IntegrityError as error:
-            raise Collision("the same instance came by another way meanwhile") from error
-        if known.has_rejections:
-            show_again(connection, study_uid)
+        row = instance_row(header, stored, source) | {"lineage_id": lineage_id}
+        _insert(connection, header, row, known=known)
     if outcome != "duplicate":
         enter_pixels(connection, stored)
-    return Arrival(uid=uid, study_uid=study_uid, outcome=outcome)
+    return Arrival(
+        uid=InstanceUid(header.instance_uid),
+        study_uid=StudyUid(header.study_uid),
+        outcome=outcome,
+    )
+
+
+def _insert(
+    connection: sa.Connection, header: Header, row: dict[str, object], *, known: "_Known"
+) -> None:
+    if not known.has_series:
+        enter_series(connection, header)
+    try:
+        _INSERT.run(connection, row | {"rejected": known.rejected or ""})
+    except sa.exc.IntegrityError as error:
+        raise Collision("the same instance came by another way meanwhile") from error
+    if known.has_rejections:
+        show_again(connection, StudyUid(header.study_uid))
 
 
 def _conflict(header: Header, digest: Digest, reason: str) -> Holding:
