@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tests.counterparties import HOST
 
@@ -12,15 +12,24 @@ IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 _APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _C_STORE_RQ = 0x0001
 _PDV_BYTES = 64 * 1024
+# Their numbers are odd and take one byte.
+MOST_CONTEXTS = 128
 
 
 def associate_request(
     sop_class: str = VERIFICATION, syntax: str = IMPLICIT_LITTLE, *, calling_ae: str = "RAW"
 ) -> bytes:
     """An A-ASSOCIATE-RQ with one presentation context, number 1."""
-    context = b"\x01\0\0\0" + _item(0x30, sop_class.encode()) + _item(0x40, syntax.encode())
+    return _associate_request([(sop_class, syntax)], calling_ae)
+
+
+def _associate_request(contexts: Sequence[tuple[str, str]], calling_ae: str) -> bytes:
+    proposed = b""
+    for number, (sop_class, syntax) in enumerate(contexts):
+        about = _item(0x30, sop_class.encode()) + _item(0x40, syntax.encode())
+        proposed += _item(0x20, struct.pack("<L", 2 * number + 1) + about)
     user = _item(0x51, struct.pack(">L", 16384)) + _item(0x52, b"1.2.3.4")
-    items = _item(0x10, _APPLICATION_CONTEXT.encode()) + _item(0x20, context) + _item(0x50, user)
+    items = _item(0x10, _APPLICATION_CONTEXT.encode()) + proposed + _item(0x50, user)
     titles = b"SIGHTLINE".ljust(16) + calling_ae.encode().ljust(16)
     return pdu(1, struct.pack(">HH", 1, 0) + titles + bytes(32) + items)
 
@@ -41,8 +50,15 @@ def associated(
     port: int, sop_class: str = VERIFICATION, syntax: str = IMPLICIT_LITTLE
 ) -> Iterator[socket.socket]:
     """Connect and associate; leave without a word."""
+    with associated_for(port, [(sop_class, syntax)]) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def associated_for(port: int, contexts: Sequence[tuple[str, str]]) -> Iterator[socket.socket]:
+    """Connect and associate for SOP classes and syntaxes; their contexts are 1, 3, 5 and on."""
     with connected(port) as connection:
-        connection.sendall(associate_request(sop_class, syntax))
+        connection.sendall(_associate_request(contexts, "RAW"))
         kind, _ = read_pdu(connection)
         assert kind == 2, "the association was not accepted"
         yield connection
@@ -53,13 +69,21 @@ def read_pdu(connection: socket.socket) -> tuple[int, bytes]:
     return kind, _read(connection, length)
 
 
-def store(connection: socket.socket, sop_class: str, instance_uid: str, dataset: bytes) -> int:
+def store(
+    connection: socket.socket,
+    sop_class: str,
+    instance_uid: str,
+    dataset: bytes,
+    *,
+    context: int = 1,
+) -> int:
     """Send a C-STORE-RQ and return the status that is answered."""
-    connection.sendall(pdu(4, pdv(3, command(sop_class, instance_uid))))
+    request = command(sop_class, instance_uid)
+    connection.sendall(pdu(4, pdv(3, request, context=context)))
     parts = [dataset[at : at + _PDV_BYTES] for at in range(0, len(dataset), _PDV_BYTES)] or [b""]
     for part in parts[:-1]:
-        connection.sendall(pdu(4, pdv(0, part)))
-    connection.sendall(pdu(4, pdv(2, parts[-1])))
+        connection.sendall(pdu(4, pdv(0, part, context=context)))
+    connection.sendall(pdu(4, pdv(2, parts[-1], context=context)))
     kind, answer = read_pdu(connection)
     assert kind == 4
     at = answer.index(struct.pack("<HHL", 0x0000, 0x0900, 2))

@@ -5,6 +5,7 @@ Seconds are those of the processor, for the process and its children: a machine 
 as well is no fault of a file. What hangs without using the processor is found by the children's clock.
 """
 
+import collections
 import io
 import itertools
 import os
@@ -12,6 +13,7 @@ import random
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,12 @@ from sightline.formats.dicom_elements import dataset_offset
 from sightline.formats.media_directory import is_directory
 from sightline.intake.files import import_path
 from sightline.intake.unpacking import find_files
-from tests.bombs import BOMBS, CT, EXPLICIT, PACKED_BOMBS, uid
+from tests.bombs import BOMBS, CT, PACKED_BOMBS, uid
 from tests.instances import part10_of, slice_of
 from tests.intake.conftest import ListenerProcess
-from tests.intake.raw_dicom import associated, store
+from tests.intake.raw_dicom import MOST_CONTEXTS, associated, associated_for, store
 from tests.intake.victim import VictimProcess
-from tests.mutants import mutant
+from tests.mutants import mutant, sent_mutant, sent_seeds
 
 MOST_SECONDS, MOST_GROWN_KIB = 5.0, 64 * 1024
 MOST_BOMB_SECONDS = 2.0
@@ -38,16 +40,20 @@ ON_DEMAND = int(os.environ.get("SIGHTLINE_FUZZ", "0"))
 
 
 @pytest.fixture(scope="module")
-def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VictimProcess]:
+def victims(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[VictimProcess]]:
     folder = tmp_path_factory.mktemp("victim")
-    started = VictimProcess(folder / "data")
-    # What is imported once and kept is no growth.
-    warm = folder / "warm.dcm"
-    for content in (part10_of(slice_of(1)), mutant(0, None)):
-        warm.write_bytes(content)
-        started.suffer(warm)
+    warm = [folder / "whole.dcm", folder / "mutant.dcm"]
+    warm[0].write_bytes(part10_of(slice_of(1)))
+    warm[1].write_bytes(mutant(0, None))
+    started = [VictimProcess(folder / str(number), warm=warm) for number in range(2)]
     yield started
-    started.close()
+    for each in started:
+        each.close()
+
+
+@pytest.fixture(scope="module")
+def victim(victims: list[VictimProcess]) -> VictimProcess:
+    return victims[0]
 
 
 @pytest.fixture
@@ -67,8 +73,7 @@ def check(answer: dict[str, Any], name: str, *, seconds: float = MOST_SECONDS) -
 @pytest.mark.parametrize(
     "count",
     [
-        1000,
-        pytest.param(20_000, marks=FULL),
+        20_000,
         pytest.param(
             ON_DEMAND,
             marks=[FULL, pytest.mark.skipif(not ON_DEMAND, reason="SIGHTLINE_FUZZ is not set")],
@@ -76,36 +81,49 @@ def check(answer: dict[str, Any], name: str, *, seconds: float = MOST_SECONDS) -
     ],
 )
 def test_mutants_end_accepted_or_refused(
-    victim: VictimProcess, tmp_path: Path, real_data: Path | None, count: int
+    victims: list[VictimProcess], tmp_path: Path, real_data: Path | None, count: int
 ) -> None:
-    path, accepted, refused = tmp_path / "mutant.dcm", 0, 0
-    for number in range(count):
-        path.write_bytes(mutant(number, real_data))
-        answer = victim.suffer(path)
-        check(answer, f"mutant {number}")
-        names = {step[0] for step in answer["steps"]}
-        accepted += "door and hub" in names
-        refused += "refusal" in names
+    def let_suffer(victim: VictimProcess, numbers: range) -> collections.Counter[str]:
+        ends: collections.Counter[str] = collections.Counter()
+        path = tmp_path / f"mutant-{numbers.start}.dcm"
+        for number in numbers:
+            path.write_bytes(mutant(number, real_data))
+            answer = victim.suffer(path)
+            check(answer, f"mutant {number}")
+            ends.update({step[0] for step in answer["steps"]})
+        return ends
+
+    shares = [range(first, count, len(victims)) for first in range(len(victims))]
+    with ThreadPoolExecutor(len(victims)) as threads:
+        ends = sum(threads.map(let_suffer, victims, shares), collections.Counter[str]())
     # Both ends are reached, or the mutants would show nothing.
-    assert accepted > count / 20
-    assert refused > count / 20
+    assert ends["door and hub"] > count / 5
+    assert ends["refusal"] > count / 5
 
 
-@pytest.mark.parametrize("count", [1000, pytest.param(20_000, marks=FULL)])
 def test_mutants_by_dicom_are_answered(
-    listener_process: ListenerProcess, real_data: Path | None, count: int
+    listener_process: ListenerProcess, real_data: Path | None
 ) -> None:
-    statuses: dict[int, int] = {}
+    count = 20_000
+    statuses: collections.Counter[int] = collections.Counter()
     before = listener_process.memory_kib("VmRSS")
+    contexts = list(
+        dict.fromkeys((seed.sop_class, seed.syntax) for _, seed in sent_seeds(real_data))
+    )
+    assert len(contexts) <= MOST_CONTEXTS
     numbers = iter(range(count))
     while batch := list(itertools.islice(numbers, 200)):
-        with associated(listener_process.port, CT, EXPLICIT) as connection:
+        with associated_for(listener_process.port, contexts) as connection:
             for number in batch:
-                dataset = mutant(number, real_data)[132:]
-                status = store(connection, CT, uid(number, 3), dataset)
-                statuses[status] = statuses.get(status, 0) + 1
-    assert sum(statuses.values()) == count
+                sent = sent_mutant(number, real_data)
+                context = 2 * contexts.index((sent.sop_class, sent.syntax)) + 1
+                said = (sent.sop_class, sent.instance_uid, sent.dataset)
+                statuses[store(connection, *said, context=context)] += 1
+    assert statuses.total() == count
     assert set(statuses) <= {0x0000, 0xA900, 0xC000}
+    # Each of these ends is reached, or the mutants would show nothing.
+    assert statuses[0x0000] > count / 5
+    assert statuses[0xC000] > count / 20
     assert listener_process.memory_kib("VmHWM") - before <= MOST_GROWN_KIB
 
 
