@@ -66,6 +66,11 @@ class Settings(BaseSettings):
             "sends under another title than it is asked under, that title is its name here."
         ),
     )
+    deid_profile: str = Field(
+        default="hub",
+        description="What may leave the archive for the hub: a profile of Sightline, `hub` or "
+        "`basic`, or the path of a site's own `.yaml` file.",
+    )
     watch_dir: str = Field(
         default="",
         description="Folder whose files are imported and then moved to `taken` or `refused` in it. "

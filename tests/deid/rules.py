@@ -1,16 +1,20 @@
 """One value through one rule."""
 
-from sightline.deid.attributes import Attribute, attributes
 from sightline.deid.contract import RULES, Context
+from sightline.deid.keep_list import Attribute, keep_list
+from sightline.deid.profile import load_profile
 from sightline.deid.vault import Vault
 from sightline.values.identity import SubjectId
 from tests.deid.conftest import KEY
 
 ALL_RULES = RULES.all()
 VAULT = Vault(KEY)
-CONTEXT = Context(vault=VAULT, subject_id=SubjectId("S-AAAAAAAAAA"), offset_days=400)
+KEEP = keep_list(load_profile("hub"))
+CONTEXT = Context(
+    vault=VAULT, subject_id=SubjectId("S-AAAAAAAAAA"), offset_days=400, keep_list=KEEP
+)
 
-_BY_KEYWORD = {each.keyword: each for each in attributes().values()}
+_BY_KEYWORD = {each.keyword: each for each in KEEP.attributes.values()}
 
 
 def attribute(keyword: str) -> Attribute:

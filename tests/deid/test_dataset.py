@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightline.deid.attributes import sequence_tags
 from sightline.deid.dataset import read_file, write_dataset
 from sightline.errors import NotDicom
 from sightline.formats.dicom_file import part10
 from tests.deid import hostile
+from tests.deid.rules import KEEP
 
 SMALL = hostile.part10(
     hostile.base() | {0x00081140: ("SQ", [{0x00081155: ("UI", b"1.2.3")}] * 3)},
@@ -22,7 +22,7 @@ SMALL = hostile.part10(
 
 
 def rewritten(content: bytes) -> bytes:
-    parsed = read_file(content, sequence_tags())
+    parsed = read_file(content, KEEP.sequences)
     return part10(
         write_dataset(parsed.elements, parsed.transfer_syntax_uid),
         sop_class_uid=hostile.CT,
@@ -39,7 +39,7 @@ def test_what_is_read_is_what_is_written(syntax: str) -> None:
     canaries = hostile.Canaries()
     tree = hostile.base() | hostile.concepts(canaries) | hostile.graphics(canaries)
     content = hostile.part10(tree, syntax, canaries)
-    first, second = (read_file(each, sequence_tags()) for each in (content, rewritten(content)))
+    first, second = (read_file(each, KEEP.sequences) for each in (content, rewritten(content)))
     assert first.transfer_syntax_uid == second.transfer_syntax_uid == syntax
     assert first.elements == second.elements
     assert second.trailing_bytes == 0
@@ -58,7 +58,7 @@ def test_real_files_are_read_and_written_alike(test_data: Path) -> None:
 
 
 def test_bytes_after_the_pixels_are_in_no_element() -> None:
-    parsed = read_file(SMALL, sequence_tags())
+    parsed = read_file(SMALL, KEEP.sequences)
     assert parsed.trailing_bytes == 16
     assert len(parsed.elements) == len(hostile.base()) + 1
 
@@ -67,7 +67,7 @@ def test_bytes_after_an_object_without_pixels_are_an_error() -> None:
     tree = hostile.base()
     del tree[0x7FE00010]
     with pytest.raises(NotDicom):
-        read_file(hostile.part10(tree, hostile.EXPLICIT, hostile.Canaries()), sequence_tags())
+        read_file(hostile.part10(tree, hostile.EXPLICIT, hostile.Canaries()), KEEP.sequences)
 
 
 def test_deep_nesting_is_an_error() -> None:
@@ -76,14 +76,14 @@ def test_deep_nesting_is_an_error() -> None:
         tree = {0x0040A730: ("SQ", [tree])}
     content = hostile.part10(hostile.base() | tree, hostile.EXPLICIT, hostile.Canaries())
     with pytest.raises(NotDicom, match="nest"):
-        read_file(content, sequence_tags())
+        read_file(content, KEEP.sequences)
 
 
 def test_value_too_long_for_its_vr_is_written_as_un() -> None:
     long = b"\\".join([b"1.5"] * 30_000)
     tree = hostile.base() | {0x30060050: ("UN", long)}
     content = rewritten(hostile.part10(tree, hostile.EXPLICIT, hostile.Canaries()))
-    assert len(read_file(content, sequence_tags()).elements[0x30060050].value) == len(long) + 1
+    assert len(read_file(content, KEEP.sequences).elements[0x30060050].value) == len(long) + 1
 
 
 @settings(deadline=None, max_examples=300)
@@ -95,7 +95,7 @@ def test_mutated_files_are_read_or_refused(data: st.DataObject) -> None:
         content[place] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(200, len(content)))
     try:
-        parsed = read_file(bytes(content[:cut]), sequence_tags())
+        parsed = read_file(bytes(content[:cut]), KEEP.sequences)
     except NotDicom:
         return
     write_dataset(parsed.elements, parsed.transfer_syntax_uid)

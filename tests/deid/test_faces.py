@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from sightline.deid.attributes import sequence_tags
 from sightline.deid.dataset import read_file
 from sightline.deid.door import pass_door
 from sightline.deid.faces import is_head, may_show_face
 from sightline.deid.vault import Vault
 from tests.deid import hostile
 from tests.deid.conftest import StudyOf
+from tests.deid.rules import KEEP
 from tests.instances import part10_of, slice_of
 
 
@@ -19,7 +19,7 @@ def shows_face(iod: str = "ct-image", **words: bytes) -> bool | None:
     tree = {tag: each for tag, each in hostile.base().items() if tag != 0x00180015}
     tree |= {tags[name]: ("LO", word) for name, word in words.items()}
     content = hostile.part10(tree, hostile.EXPLICIT, hostile.Canaries())
-    return may_show_face(read_file(content, sequence_tags()).elements, iod)
+    return may_show_face(read_file(content, KEEP.sequences).elements, iod)
 
 
 @pytest.mark.parametrize(

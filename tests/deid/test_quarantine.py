@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 
-from sightline.deid.attributes import sequence_tags, storage_classes
+from sightline.deid.attributes import storage_classes
 from sightline.deid.dataset import read_file
 from sightline.deid.quarantine import REASONS, reason_to_hold, storage_class_of
 from tests.deid import hostile
+from tests.deid.rules import KEEP
 
 
 def reason_of(sop_class_uid: str = hostile.CT, **changes: tuple[str, hostile.Value]) -> str:
     tree = hostile.base(sop_class_uid) | {int(tag[1:], 16): each for tag, each in changes.items()}
     content = hostile.part10(tree, hostile.EXPLICIT, hostile.Canaries())
-    return reason_to_hold(read_file(content, sequence_tags()), storage_class_of(sop_class_uid))
+    return reason_to_hold(read_file(content, KEEP.sequences), storage_class_of(sop_class_uid))
 
 
 def test_every_reason_has_a_sentence() -> None:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from sightline.deid.attributes import Attribute, attributes
 from sightline.deid.contract import RULES, Rule
+from sightline.deid.keep_list import Attribute
 from sightline.testing.rules import RuleConformance
+from tests.deid.rules import KEEP
 
 
 @pytest.fixture(params=RULES.names())
@@ -19,4 +20,4 @@ class TestEveryRule(RuleConformance):
 
     @pytest.fixture
     def applies_to(self, name: str) -> list[Attribute]:
-        return [each for each in attributes().values() if each.rule == name]
+        return [each for each in KEEP.attributes.values() if each.rule == name]

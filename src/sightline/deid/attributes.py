@@ -1,4 +1,4 @@
-"""The keep list: every attribute that may pass the door, by which rule, and of which Type."""
+"""What the standard says of attributes: Table E.1-1, kinds of value, Types, storage classes."""
 
 import csv
 import dataclasses
@@ -12,14 +12,14 @@ TYPE_REQUIRED, TYPE_MAY_BE_EMPTY, TYPE_OPTIONAL = 1, 2, 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Attribute:
-    """One line of the keep list.
+class Fact:
+    """What the standard says of one attribute that a profile may let pass.
 
     Attributes:
         vr: of the data dictionary; such as `US or SS` where the file decides.
         least: fewest values.
         most: most values; None where there is no limit.
-        rule: name of the rule file that decides on the value.
+        kind: name of the rule for this kind of value.
         top_type: Type at the top level, 1 to 3, as most object definitions have it.
         nested_type: strictest Type inside sequences.
         other_types: Type at the top level by object definition, where it differs.
@@ -30,16 +30,24 @@ class Attribute:
     vr: str
     least: int
     most: int | None
-    rule: str
+    kind: str
     top_type: int
     nested_type: int
     other_types: dict[str, int]
 
-    def type_in(self, iod: str | None) -> int:
-        """Return the Type at the top level of an object definition; None is inside a sequence."""
-        if iod is None:
-            return self.nested_type
-        return self.other_types.get(iod, self.top_type)
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One row of Table E.1-1.
+
+    Attributes:
+        action: X remove, Z empty, D dummy, U another UID, or several of them.
+        softened: by options, from their columns' names to K keep or C clean.
+    """
+
+    keyword: str
+    action: str
+    softened: dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,9 +64,15 @@ class StorageClass:
 
 
 @functools.cache
-def attributes() -> dict[int, Attribute]:
-    """Return the keep list by tag."""
-    return {int(row["tag"], 16): _attribute(row) for row in read_table("attributes.csv")}
+def facts() -> dict[int, Fact]:
+    """Return what may pass with any profile, by tag."""
+    return {int(row["tag"], 16): _fact(row) for row in read_table("attributes.csv")}
+
+
+@functools.cache
+def table_rows() -> dict[int, Row]:
+    """Return Table E.1-1 by tag."""
+    return {int(row["tag"], 16): _row(row) for row in read_table("table_e1_1.csv")}
 
 
 @functools.cache
@@ -68,12 +82,6 @@ def storage_classes() -> dict[str, StorageClass]:
         row["uid"]: StorageClass(iod=row["iod"], reason=row["reason"])
         for row in read_table("storage_classes.csv")
     }
-
-
-@functools.cache
-def sequence_tags() -> frozenset[int]:
-    """Return the tags whose items are opened."""
-    return frozenset(tag for tag, each in attributes().items() if each.vr == "SQ")
 
 
 def read_table(name: str) -> Iterator[dict[str, str]]:
@@ -87,21 +95,29 @@ def read_lines(name: str) -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
-def _attribute(row: dict[str, str]) -> Attribute:
+def _fact(row: dict[str, str]) -> Fact:
     least, _, most = row["vm"].partition("-")
-    return Attribute(
+    return Fact(
         tag=int(row["tag"], 16),
         keyword=row["keyword"],
         vr=row["vr"],
         least=int(least),
         most=_most(least, most),
-        rule=row["rule"],
+        kind=row["kind"],
         top_type=int(row["type"]),
         nested_type=int(row["nested"]),
         other_types={
             iod: int(type_)
             for iod, _, type_ in (each.partition(":") for each in row["other"].split())
         },
+    )
+
+
+def _row(row: dict[str, str]) -> Row:
+    return Row(
+        keyword=row.pop("keyword"),
+        action=row.pop("action"),
+        softened={option: how for option, how in row.items() if option != "tag" and how},
     )
 
 

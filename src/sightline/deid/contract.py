@@ -5,9 +5,11 @@ import secrets
 from collections.abc import Callable
 from typing import TypeAlias
 
-from sightline.deid.attributes import Attribute
+from sightline.deid.keep_list import Attribute, KeepList, keep_list
+from sightline.deid.profile import DEFAULT_PROFILE, Profile, load_profile
 from sightline.deid.vault import Vault
 from sightline.deid.vocabulary import NO_WORDS, Words
+from sightline.errors import BadSettings
 from sightline.registry import Registry
 from sightline.values.identity import Patient, SubjectId
 
@@ -17,7 +19,8 @@ class Context:
     """For whom and where a value is cleaned.
 
     Attributes:
-        offset_days: by how many days dates move back.
+        offset_days: by how many days dates move back; 0 where the profile keeps them.
+        keep_list: what may pass.
         charset: Python codec of the instance's text.
         site_words: words that may stand in text besides the lists of this room.
         names: words of the names that the instance holds, lower case; no description with one
@@ -27,6 +30,7 @@ class Context:
     vault: Vault
     subject_id: SubjectId
     offset_days: int
+    keep_list: KeepList
     charset: str = "latin-1"
     site_words: Words = NO_WORDS
     names: Words = NO_WORDS
@@ -40,6 +44,7 @@ def trial_context() -> Context:
         vault=vault,
         subject_id=vault.pseudonym(patient),
         offset_days=vault.date_offset_days(patient),
+        keep_list=keep_list(load_profile(DEFAULT_PROFILE)),
     )
 
 
@@ -72,10 +77,13 @@ RULES: Registry[Rule] = Registry(
             "dataset",
             "decisions",
             "door",
+            "explaining",
             "faces",
             "folder",
             "hub_door",
+            "keep_list",
             "marks",
+            "profile",
             "quarantine",
             "vault",
             "vocabulary",
@@ -83,7 +91,24 @@ RULES: Registry[Rule] = Registry(
         }
     ),
 )
-"""The rules by the names that attributes.csv uses.
+"""The rules by the names that profiles use.
 
-Three names there are no files: `sequence`, `code` and `pixels` are the walk's own.
+Three names there are no files: those of `OWN_RULES` are the walk's own.
 """
+
+OWN_RULES = frozenset({"sequence", "code", "pixels"})
+
+
+def check_rules(profile: Profile) -> None:
+    """Check that a profile names rules that there are.
+
+    Raises:
+        BadSettings: It does not.
+    """
+    known = {*RULES.names(), *OWN_RULES}
+    for keyword, rule in profile.rules.items():
+        if rule not in known:
+            raise BadSettings(
+                f"the de-identification profile {profile.name} names no rule for {keyword}: {rule}",
+                hint=f"Name one of {', '.join(sorted(known))}.",
+            )

@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sightline import clock, log
-from sightline.deid.attributes import TABLE_EDITION, sequence_tags
+from sightline.deid.attributes import TABLE_EDITION
 from sightline.deid.contract import Context
 from sightline.deid.dataset import Dataset, Element, ParsedFile, read_file, write_dataset
 from sightline.deid.faces import may_show_face
-from sightline.deid.marks import OPTIONS, PROFILE, mark
+from sightline.deid.keep_list import keep_list
+from sightline.deid.marks import mark, options_of
+from sightline.deid.profile import DEFAULT_PROFILE, Profile, load_profile
 from sightline.deid.quarantine import REASONS, reason_to_hold, storage_class_of
 from sightline.deid.vault import Vault
 from sightline.deid.vocabulary import Words, words_of
@@ -74,16 +76,21 @@ class Passage:
     held: tuple[Holding, ...]
 
 
-def pass_door(study: IdentifiedStudy, vault: Vault) -> Passage:
+def pass_door(study: IdentifiedStudy, vault: Vault, profile: Profile | None = None) -> Passage:
     """De-identify a study, instance by instance; what is not certain is held.
 
-    The same study and key give the same bytes. Pictures that were made of our own results neither
-    pass nor are held: the results they show do pass.
+    The same study, key and profile give the same bytes. Pictures that were made of our own results
+    neither pass nor are held: the results they show do pass.
+
+    Args:
+        study: what came.
+        vault: gives the names.
+        profile: says what may leave; that of a hub where none is given.
 
     Raises:
         OSError: A stored file cannot be read.
     """
-    door = _Door(study, vault)
+    door = _Door(study, vault, profile or load_profile(DEFAULT_PROFILE))
     passed: list[DeidentifiedInstance] = []
     held: list[Holding] = []
     for instance in study.instances:
@@ -107,12 +114,15 @@ class _Door:
         counts: how often each action was taken on what passed.
     """
 
-    def __init__(self, study: IdentifiedStudy, vault: Vault) -> None:
+    def __init__(self, study: IdentifiedStudy, vault: Vault, profile: Profile) -> None:
         self._study = study
+        self._profile = profile
+        keeps_dates = profile.has("retain full dates")
         self._context = Context(
             vault=vault,
             subject_id=vault.pseudonym(study.patient),
-            offset_days=vault.date_offset_days(study.patient),
+            offset_days=0 if keeps_dates else vault.date_offset_days(study.patient),
+            keep_list=keep_list(profile),
             site_words=vault.words,
             names=_name_words(study.patient.name),
         )
@@ -129,7 +139,7 @@ class _Door:
         if _digest(content) != instance.digest:
             return "damaged"
         try:
-            return self._clean(read_file(content, sequence_tags()), instance)
+            return self._clean(read_file(content, self._context.keep_list.sequences), instance)
         except _UNEXPECTED as error:
             # The message may quote a patient's value, so only its kind is told.
             kind = type(error).__name__
@@ -144,9 +154,9 @@ class _Door:
         certificate = Certificate(
             study_uid=uid,
             subject_id=self._context.subject_id,
-            profile=PROFILE,
+            profile=self._profile.name,
             table_edition=TABLE_EDITION,
-            options=OPTIONS,
+            options=options_of(self._profile),
             actions=dict(sorted(self.counts.items())),
             outputs={each.uid: _digest(each.content) for each in passed},
             held=dict(sorted(Counter(holding.reason for holding in held).items())),
@@ -173,7 +183,8 @@ class _Door:
         if _lost_a_class(cleaned):
             return "unknown_segment_name"
         shows_face = may_show_face(parsed.elements, storage_class.iod)
-        cleaned = mark(cleaned, self._context.subject_id, shows_face=shows_face)
+        subject_id = self._context.subject_id
+        cleaned = mark(cleaned, subject_id, self._profile, shows_face=shows_face)
         self.counts.update(walk.counts)
         self.counts["released_by_a_person"] += bool(instance.released)
         self.counts["trailing_bytes_removed"] += parsed.trailing_bytes

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sightline.deid.door import Passage, pass_door
+from sightline.deid.profile import Profile
 from sightline.deid.vault import Vault
 from sightline.errors import NotDicom, Refused
 from sightline.formats.dicom_file import Header, read_header
@@ -40,6 +41,7 @@ def deidentify_folder(
     target: Path,
     vault: Vault,
     *,
+    profile: Profile | None = None,
     tell: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> FolderPassage:
     """Take every DICOM file below `source` through the door into `target`.
@@ -51,6 +53,7 @@ def deidentify_folder(
         source: a folder, or one file.
         target: made where it is missing.
         vault: gives the names.
+        profile: says what may leave; that of a hub where none is given.
         tell: called with the number of files done, and of all files.
 
     Raises:
@@ -59,13 +62,13 @@ def deidentify_folder(
     """
     _check(source, target)
     paths = sorted(path for path in (source, *source.rglob("*")) if path.is_file())
-    studies, not_dicom = _studies(paths)
+    studies, not_dicom = read_studies(paths)
     folders: list[Path] = []
     held: list[Holding] = []
     instances, done = 0, len(not_dicom)
     tell(done, len(paths))
     for study in studies:
-        passage = pass_door(study, vault)
+        passage = pass_door(study, vault, profile)
         folders += _write(passage, target)
         held += passage.held
         instances += len(passage.study.instances) if passage.study else 0
@@ -90,7 +93,12 @@ def _check(source: Path, target: Path) -> None:
         )
 
 
-def _studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:
+def read_studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:
+    """Group files into studies; return those that are no DICOM file apart.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
     patients: dict[tuple[str, str, str], Patient] = {}
     instances: dict[tuple[str, str, str], dict[str, IdentifiedInstance]] = {}
     not_dicom: list[Path] = []

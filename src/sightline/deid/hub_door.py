@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
+from sightline.deid.contract import check_rules
 from sightline.deid.door import Passage, pass_door
 from sightline.deid.folder import FolderPassage, deidentify_folder
+from sightline.deid.profile import Profile, load_profile
 from sightline.deid.vault import Vault
 from sightline.settings import Settings
 from sightline.store.durable import make_folder, write_durably
@@ -29,17 +31,21 @@ def copy_vault(source: Path, target: Path) -> None:
 class HubDoor:
     """Takes studies through the door with the hub's key, which stays inside."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, profile: Profile) -> None:
         self._vault = vault
+        self._profile = profile
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
         """Open the door of a data directory's hub; its key is made on first use.
 
         Raises:
-            BadSettings: The key is missing or damaged though the hub holds subjects.
+            BadSettings: The key is missing or damaged though the hub holds subjects, or the
+                profile cannot be used.
         """
-        return cls(Vault.open(settings))
+        profile = load_profile(settings.deid_profile)
+        check_rules(profile)
+        return cls(Vault.open(settings), profile)
 
     def pass_study(self, study: IdentifiedStudy) -> Passage:
         """De-identify a study; what is not certain is held.
@@ -47,7 +53,7 @@ class HubDoor:
         Raises:
             OSError: A stored file cannot be read.
         """
-        return pass_door(study, self._vault)
+        return pass_door(study, self._vault, self._profile)
 
     def names_of(self, uids: Iterable[InstanceUid]) -> dict[InstanceUid, HubInstanceUid]:
         """Tell what instances are called in the hub, for taking them back there."""
@@ -65,4 +71,4 @@ class HubDoor:
         Raises:
             OSError: A file cannot be read or written.
         """
-        return deidentify_folder(path, out, self._vault, tell=tell)
+        return deidentify_folder(path, out, self._vault, profile=self._profile, tell=tell)

@@ -3,44 +3,41 @@
 PS3.15 E.1.1 and PS3.3 C.12.1.1 (SOP Common), C.7.1.1 (Patient), C.7.6.1 (General Image).
 """
 
-from pydicom.sr.codedict import codes
-
 from sightline.deid.attributes import TABLE_EDITION
 from sightline.deid.codes import coded_item
 from sightline.deid.dataset import PIXEL_TAGS, Dataset, Element
 from sightline.deid.faces import RECOGNIZABLE_VISUAL_FEATURES
+from sightline.deid.profile import Profile
 from sightline.values.identity import SubjectId
-
-PROFILE = "Sightline default deny"
-METHODS = (
-    codes.DCM.BasicApplicationConfidentialityProfile,
-    codes.DCM.CleanStructuredContentOption,
-    codes.DCM.CleanDescriptorsOption,
-    codes.DCM.RetainLongitudinalTemporalInformationModifiedDatesOption,
-    codes.DCM.RetainPatientCharacteristicsOption,
-)
-OPTIONS = tuple(f"{method.value} {method.meaning}" for method in METHODS)
 
 _PATIENT_NAME, _PATIENT_ID = 0x00100010, 0x00100020
 _IDENTITY_REMOVED, _METHOD, _METHOD_CODES = 0x00120062, 0x00120063, 0x00120064
 _BURNED_IN, _DATES_MODIFIED = 0x00280301, 0x00280303
 
 
-def mark(elements: Dataset, subject_id: SubjectId, *, shows_face: bool | None) -> Dataset:
+def options_of(profile: Profile) -> tuple[str, ...]:
+    """Return profile and options as a certificate names them: code and meaning."""
+    return tuple(f"{method.value} {method.meaning}" for method in profile.methods)
+
+
+def mark(
+    elements: Dataset, subject_id: SubjectId, profile: Profile, *, shows_face: bool | None
+) -> Dataset:
     """Return the elements together with the marks.
 
     Args:
         elements: what passed the walk.
         subject_id: written as patient id and name.
+        profile: named as the method.
         shows_face: None for an object that shows no surface of the body.
     """
     marks = {
         _PATIENT_NAME: Element("PN", subject_id.encode("ascii")),
         _PATIENT_ID: Element("LO", subject_id.encode("ascii")),
         _IDENTITY_REMOVED: Element("CS", b"YES"),
-        _METHOD: Element("LO", f"{PROFILE}\\{TABLE_EDITION}".encode("ascii")),
-        _METHOD_CODES: Element("SQ", b"", tuple(coded_item(method) for method in METHODS)),
-        _DATES_MODIFIED: Element("CS", b"MODIFIED"),
+        _METHOD: Element("LO", f"Sightline {profile.name}\\{TABLE_EDITION}".encode("ascii")),
+        _METHOD_CODES: Element("SQ", b"", tuple(coded_item(method) for method in profile.methods)),
+        _DATES_MODIFIED: Element("CS", _dates_of(profile)),
     }
     if not PIXEL_TAGS.isdisjoint(elements):
         # Kinds and signs of burned-in text are held before this.
@@ -48,3 +45,9 @@ def mark(elements: Dataset, subject_id: SubjectId, *, shows_face: bool | None) -
     if shows_face is not None:
         marks[RECOGNIZABLE_VISUAL_FEATURES] = Element("CS", b"YES" if shows_face else b"NO")
     return elements | marks
+
+
+def _dates_of(profile: Profile) -> bytes:
+    if profile.has("retain full dates"):
+        return b"UNMODIFIED"
+    return b"MODIFIED" if profile.has("retain modified dates") else b"REMOVED"

@@ -4,23 +4,32 @@ import functools
 from collections import Counter
 from collections.abc import Mapping
 
-from sightline.deid.attributes import (
-    TYPE_OPTIONAL,
-    TYPE_REQUIRED,
-    Attribute,
-    attributes,
-)
 from sightline.deid.codes import CODE_TAGS, clean_code
 from sightline.deid.contract import RULES, Context, Rule
 from sightline.deid.dataset import PIXEL_TAGS, Dataset, Element
+from sightline.deid.keep_list import TYPE_OPTIONAL, TYPE_REQUIRED, Attribute
 
 PLACEHOLDER = b"removed"
 
+# Consistent with the VR, and plainly no value of anybody (PS3.15 E.3.1, action D).
 _PLACEHOLDERS = {
     **dict.fromkeys(("LO", "LT", "PN", "SH", "ST", "UC", "UT"), PLACEHOLDER),
     "AE": b"REMOVED",
     "CS": b"OTHER",
     "UR": b"about:blank",
+}
+_DUMMIES = {
+    **_PLACEHOLDERS,
+    "AS": b"000Y",
+    "AT": bytes(4),
+    "DA": b"19000101",
+    "DS": b"0",
+    "DT": b"19000101000000",
+    "IS": b"0",
+    "TM": b"000000",
+    **dict.fromkeys(("FD", "OD", "OV", "SV", "UV"), bytes(8)),
+    **dict.fromkeys(("FL", "OF", "OL", "SL", "UL"), bytes(4)),
+    **dict.fromkeys(("OB", "OW", "SS", "UN", "US"), bytes(2)),
 }
 _TEXT_VRS = frozenset(
     {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR"}
@@ -29,8 +38,7 @@ _TEXT_VRS = frozenset(
 _BINARY_VRS = frozenset(
     {"AT", "FD", "FL", "OB", "OD", "OF", "OL", "OV", "OW", "SL", "SS", "SV", "UL", "US", "UV"}
 )
-_SEQUENCE_RULE = "sequence"
-_OWN_RULES = {_SEQUENCE_RULE, "code", "pixels"}
+_SEQUENCE_RULE, _GIVEN_RULE = "sequence", "given"
 
 
 class Walk:
@@ -42,20 +50,25 @@ class Walk:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._attributes = context.keep_list.attributes
+        self._rules = _rules()
         self.counts: Counter[str] = Counter()
 
-    def clean(self, elements: Mapping[int, Element], iod: str | None) -> Dataset:
+    def clean(
+        self, elements: Mapping[int, Element], iod: str | None, *, keeps_codes: bool = False
+    ) -> Dataset:
         """Return what may leave of a dataset, or of an item of a sequence.
 
         Args:
             elements: as read.
             iod: the object definition at the top level; None inside sequences.
+            keeps_codes: whether coded concepts leave as they were given.
         """
         kept: Dataset = {}
         for tag, element in elements.items():
             if tag in CODE_TAGS:
                 continue
-            attribute = attributes().get(tag)
+            attribute = self._attributes.get(tag)
             if attribute is None:
                 self.counts["private_removed" if tag >> 16 & 1 else "removed"] += 1
                 continue
@@ -63,8 +76,7 @@ class Walk:
             if cleaned is not None:
                 kept[tag] = cleaned
         if not CODE_TAGS.isdisjoint(elements):
-            kept |= clean_code(elements, self._context)
-            self.counts["code_cleaned"] += 1
+            kept |= self._code(elements, keeps_codes=keeps_codes)
         return kept
 
     def _element(self, element: Element, attribute: Attribute, iod: str | None) -> Element | None:
@@ -78,33 +90,45 @@ class Walk:
         if attribute.tag in PIXEL_TAGS or not is_plain:
             self.counts["removed"] += 1
             return None
-        rule = _rules()[attribute.rule]
+        rule = self._rules[attribute.rule]
         # Text under the tag of a binary number is no number, whatever its bytes are.
         is_disguised = element.vr in _TEXT_VRS and attribute.vr[:2] in _BINARY_VRS
         value = None
         if not is_disguised:
             value = rule.clean(bytes(element.value), attribute, self._context)
         if value is None:
-            return self._without_value(_vr_of(element, attribute), type_)
+            # Where the table itself asks for a dummy, any kind of value has one. Else a number or a
+            # date is never invented.
+            dummies = _DUMMIES if attribute.rule == "nothing" else _PLACEHOLDERS
+            return self._without_value(_vr_of(element, attribute), type_, dummies)
         self.counts[rule.action] += 1
         return Element(_vr_of(element, attribute), value)
+
+    def _code(self, elements: Mapping[int, Element], *, keeps_codes: bool) -> Dataset:
+        if keeps_codes:
+            self.counts["retained"] += 1
+            return {tag: elements[tag] for tag in CODE_TAGS & elements.keys()}
+        self.counts["code_cleaned"] += 1
+        return clean_code(elements, self._context)
 
     def _sequence(self, element: Element, attribute: Attribute, type_: int) -> Element | None:
         if element.items is None:
             self.counts["removed"] += 1
             return None
-        if attribute.rule != _SEQUENCE_RULE and type_ != TYPE_REQUIRED and element.items:
-            return self._without_value("SQ", type_)
-        return Element("SQ", b"", tuple(self.clean(item, None) for item in element.items))
+        is_given = attribute.rule == _GIVEN_RULE
+        is_opened = is_given or attribute.rule == _SEQUENCE_RULE
+        if not is_opened and type_ != TYPE_REQUIRED and element.items:
+            return self._without_value("SQ", type_, _PLACEHOLDERS)
+        items = (self.clean(item, None, keeps_codes=is_given) for item in element.items)
+        return Element("SQ", b"", tuple(items))
 
-    def _without_value(self, vr: str, type_: int) -> Element | None:
+    def _without_value(self, vr: str, type_: int, dummies: Mapping[str, bytes]) -> Element | None:
         if type_ == TYPE_OPTIONAL:
             self.counts["removed"] += 1
             return None
-        if type_ == TYPE_REQUIRED and vr in _PLACEHOLDERS:
+        if type_ == TYPE_REQUIRED and vr in dummies:
             self.counts["replaced"] += 1
-            return Element(vr, _PLACEHOLDERS[vr])
-        # A number or a date is never invented.
+            return Element(vr, dummies[vr])
         self.counts["emptied"] += 1
         return Element(vr, b"", () if vr == "SQ" else None)
 
@@ -116,5 +140,4 @@ def _vr_of(element: Element, attribute: Attribute) -> str:
 
 @functools.cache
 def _rules() -> dict[str, Rule]:
-    names = {attribute.rule for attribute in attributes().values()}
-    return {name: RULES.get(name) for name in names - _OWN_RULES}
+    return RULES.all()

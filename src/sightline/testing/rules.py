@@ -12,8 +12,8 @@ import random
 
 import pytest
 
-from sightline.deid.attributes import Attribute, attributes
 from sightline.deid.contract import Context, Rule, trial_context
+from sightline.deid.keep_list import Attribute
 
 IDENTIFIER = b"KANARIENVOGEL"
 """A name that is on no list of words."""
@@ -43,7 +43,7 @@ class RuleConformance:
     @pytest.fixture
     def applies_to(self) -> list[Attribute]:
         """Give the attributes it decides on: all, unless overridden."""
-        return list(attributes().values())
+        return list(trial_context().keep_list.attributes.values())
 
     @pytest.fixture
     def context(self) -> Context:
