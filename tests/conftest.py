@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.hubs",
     "tests.postgresql",
     "tests.backends",
+    "tests.failing_disk",
 ]
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sightline.deid.folder import CERTIFICATE_FILE, deidentify_folder
+from sightline.deid.certificates import CERTIFICATE_FILE
+from sightline.deid.folder import deidentify_folder
 from sightline.deid.vault import Vault
 from sightline.errors import Refused
 from sightline.formats.dicom_file import read_header

@@ -3,8 +3,6 @@
 import contextlib
 import errno
 import random
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,18 +36,6 @@ FAULTS = [
     ("open", errno.EMFILE),
     ("open", errno.EIO),
 ]
-
-
-@pytest.fixture(scope="session")
-def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler: the shim that makes disks fail cannot be built")
-    library = tmp_path_factory.mktemp("shim") / "faults.so"
-    source = Path(__file__).with_name("faults.c")
-    command = [compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"]
-    subprocess.run(command, check=True, capture_output=True)
-    return library
 
 
 @pytest.fixture

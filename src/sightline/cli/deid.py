@@ -26,6 +26,9 @@ def deid(
     ctx: typer.Context,
     path: Annotated[Path, typer.Argument(help="Folder of DICOM files, or one file.")],
     out: Annotated[Path, typer.Argument(help="Folder to write to: SUBJECT/STUDY/SERIES.")],
+    processes: Annotated[
+        int, typer.Option(min=0, help="How many work at a time; 0: one a core.")
+    ] = 0,
 ) -> None:
     """De-identify a folder with the key of this data directory's hub; the archive is not used.
 
@@ -45,6 +48,7 @@ def deid(
         passage = door.pass_folder(
             path,
             out,
+            processes=processes,
             tell=lambda done, total: progress.update(task, completed=done, total=total),
         )
     _print(passage, out)
@@ -59,3 +63,5 @@ def _print(passage: FolderPassage, out: Path) -> None:
         f"{passage.instances} instances passed, {len(passage.held)} held, "
         f"{len(passage.not_dicom)} files are no DICOM."
     )
+    if passage.there_before:
+        print(f"{passage.there_before} studies were there before.")

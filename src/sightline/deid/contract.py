@@ -71,6 +71,7 @@ RULES: Registry[Rule] = Registry(
     skip=frozenset(
         {
             "attributes",
+            "certificates",
             "codes",
             "codestreams",
             "contract",

@@ -1,22 +1,47 @@
-"""A folder of DICOM files through the door without an archive, into another folder."""
+"""A folder of DICOM files through the door without an archive, into another folder.
+
+A study lands whole or not at all: it is written into a folder that nobody reads, made durable, and
+renamed. Whoever was killed on the way begins again where the last whole study ended.
+"""
 
 import dataclasses
-import hashlib
-import json
-from collections.abc import Callable
+import fcntl
+import functools
+import mmap
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
+from typing import cast
 
-from sightline.deid.door import Passage, pass_door
-from sightline.deid.profile import Profile
+from sightline import clock
+from sightline.deid.certificates import is_of, write_certificate
+from sightline.deid.door import pass_door
+from sightline.deid.profile import DEFAULT_PROFILE, Profile, load_profile
 from sightline.deid.vault import Vault
 from sightline.errors import NotDicom, Refused
 from sightline.formats.dicom_file import Header, read_header
-from sightline.store.durable import make_folder, write_durably
+from sightline.store.durable import make_folder, sync_folder, sync_paths
 from sightline.values.arrival import Holding
 from sightline.values.identity import Digest, InstanceUid, Patient, SeriesUid, StudyUid
-from sightline.values.study import DeidentifiedStudy, IdentifiedInstance, IdentifiedStudy
+from sightline.values.study import Certificate, IdentifiedInstance, IdentifiedStudy
 
-CERTIFICATE_FILE = "certificate.json"
+Tell = Callable[[int, int], None]
+
+_UNFINISHED = ".sightline-unfinished"
+_LOCK = ".sightline-lock"
+# A portion is what one process takes at a time: enough to be worth it, little enough for memory.
+# How often a process looks whether the one that began it is still there.
+_PARENT_S = 0.2
+_MOST_FILES, _MOST_BYTES = 64, 64 * 1024**2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,12 +53,30 @@ class FolderPassage:
         instances: how many instances passed.
         held: what did not.
         not_dicom: files that are no DICOM file, or a broken one.
+        there_before: how many of the studies an earlier run had finished.
     """
 
     studies: tuple[Path, ...]
     instances: int
     held: tuple[Holding, ...]
     not_dicom: tuple[Path, ...]
+    there_before: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Portion:
+    """Instances of one study that a process takes through the door together."""
+
+    study: IdentifiedStudy
+    folder: Path
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Written:
+    """What a process made of a portion."""
+
+    certificate: Certificate | None
+    held: tuple[Holding, ...]
 
 
 def deidentify_folder(
@@ -42,44 +85,201 @@ def deidentify_folder(
     vault: Vault,
     *,
     profile: Profile | None = None,
-    tell: Callable[[int, int], None] = lambda _done, _total: None,
+    processes: int = 1,
+    tell: Tell = lambda _done, _total: None,
 ) -> FolderPassage:
     """Take every DICOM file below `source` through the door into `target`.
 
     A study lands in `SUBJECT/STUDY/SERIES/INSTANCE.dcm` beside its certificate, under names of the
-    hub. A file under its final name is whole; a repeat writes the same bytes.
+    hub. A repeat passes over what is there, and takes up what was not finished.
 
     Args:
         source: a folder, or one file.
         target: made where it is missing.
         vault: gives the names.
         profile: says what may leave; that of a hub where none is given.
+        processes: how many work at a time; 0 is one a core.
         tell: called with the number of files done, and of all files.
 
     Raises:
-        Refused: The target lies within the source, or the source does not exist.
-        OSError: A file cannot be read or written.
+        Refused: The target lies within the source, another run writes to it, the source does
+            not exist, or a file cannot be read or written; what is in the target is whole.
+        OSError: The source cannot be listed, or the target not made.
     """
     _check(source, target)
     paths = sorted(path for path in (source, *source.rglob("*")) if path.is_file())
+    tell(0, len(paths))
     studies, not_dicom = read_studies(paths)
-    folders: list[Path] = []
-    held: list[Holding] = []
-    instances, done = 0, len(not_dicom)
-    tell(done, len(paths))
-    for study in studies:
-        passage = pass_door(study, vault, profile)
-        folders += _write(passage, target)
-        held += passage.held
-        instances += len(passage.study.instances) if passage.study else 0
-        done += len(study.instances)
-        tell(done, len(paths))
+    with _alone_in(target):
+        run = _Run(target, vault, profile or load_profile(DEFAULT_PROFILE))
+        done = len(not_dicom)
+        try:
+            for files in run.work(studies, processes or len(os.sched_getaffinity(0))):
+                done += files
+                tell(done, len(paths))
+        except OSError as error:
+            raise Refused(
+                f"the batch stopped: {error.strerror or error}",
+                hint="What is in the target is whole. Mend the cause (often a full disk), then "
+                "call it again: it goes on where it stopped.",
+            ) from error
     tell(len(paths), len(paths))
-    return FolderPassage(
-        studies=tuple(folders),
-        instances=instances,
-        held=tuple(held),
-        not_dicom=tuple(not_dicom),
+    return run.passage(not_dicom)
+
+
+class _Run:
+    """One run over the studies of a folder."""
+
+    def __init__(self, target: Path, vault: Vault, profile: Profile) -> None:
+        self._target = target
+        # Of this run alone: what an earlier one's processes still write is in nobody's way.
+        self._unfinished = target / _UNFINISHED / secrets.token_hex(8)
+        self._vault, self._profile = vault, profile
+        self._finished: list[Certificate] = []
+        self._held: list[Holding] = []
+        self._there_before = 0
+
+    def work(self, studies: Iterable[IdentifiedStudy], processes: int) -> Iterator[int]:
+        """Finish what is not finished; give the number of files whenever some are done."""
+        self._remove_unfinished()
+        left: dict[str, list[_Written | None]] = {}
+        portions: list[_Portion] = []
+        for study in studies:
+            before = self._certificate_before(study)
+            if before is not None:
+                self._finished.append(before)
+                self._there_before += 1
+                yield len(study.instances)
+                continue
+            folder = self._unfinished / self._vault.uid(f"{study.uid} {study.patient.patient_id}")
+            parts = list(_portions(study, folder))
+            left[str(folder)] = [None] * len(parts)
+            portions += parts
+        write = functools.partial(_write, self._vault, self._profile)
+        for portion, written in _all_written(portions, write, processes):
+            yield len(portion.study.instances)
+            parts_written = left[str(portion.folder)]
+            parts_written[parts_written.index(None)] = written
+            if None not in parts_written:
+                self._finish(portion.folder, [each for each in parts_written if each])
+        self._remove_unfinished()
+
+    def passage(self, not_dicom: list[Path]) -> FolderPassage:
+        """Put together what became of everything."""
+        return FolderPassage(
+            studies=tuple(sorted(self._folder_of(each) for each in self._finished)),
+            instances=sum(len(each.outputs) for each in self._finished),
+            held=tuple(self._held),
+            not_dicom=tuple(not_dicom),
+            there_before=self._there_before,
+        )
+
+    def _remove_unfinished(self) -> None:
+        shutil.rmtree(self._target / _UNFINISHED, ignore_errors=True)
+
+    def _folder_of(self, certificate: Certificate) -> Path:
+        return self._target / certificate.subject_id / certificate.study_uid
+
+    def _certificate_before(self, study: IdentifiedStudy) -> Certificate | None:
+        """Return the certificate of an earlier run if it is of the same instances and profile."""
+        subject_id = self._vault.pseudonym(study.patient)
+        folder = self._target / subject_id / self._vault.uid(study.uid)
+        uids = {self._vault.uid(each.uid) for each in study.instances}
+        return is_of(folder, uids, self._profile)
+
+    def _finish(self, folder: Path, parts: list[_Written]) -> None:
+        """Give a study its name, when all of it is written."""
+        self._held += [each for part in parts for each in part.held]
+        certificates = [part.certificate for part in parts if part.certificate]
+        if not certificates:
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        certificate = _together(certificates, parts)
+        write_certificate(folder, certificate)
+        sync_folder(folder)
+        place = self._folder_of(certificate)
+        make_folder(place.parent)
+        if place.exists():
+            # An earlier run knew less of the study.
+            place.rename(self._unfinished / f"replaced-{place.name}")
+        folder.rename(place)
+        sync_folder(place.parent)
+        self._finished.append(certificate)
+
+
+def _portions(study: IdentifiedStudy, folder: Path) -> Iterator[_Portion]:
+    part: list[IdentifiedInstance] = []
+    size = 0
+    for instance in study.instances:
+        part.append(instance)
+        size += instance.size_bytes
+        if len(part) == _MOST_FILES or size >= _MOST_BYTES:
+            yield _Portion(study=dataclasses.replace(study, instances=tuple(part)), folder=folder)
+            part, size = [], 0
+    if part:
+        yield _Portion(study=dataclasses.replace(study, instances=tuple(part)), folder=folder)
+
+
+def _all_written(
+    portions: list[_Portion], write: Callable[[_Portion], _Written], processes: int
+) -> Iterator[tuple[_Portion, _Written]]:
+    if processes == 1 or len(portions) == 1:
+        yield from ((portion, write(portion)) for portion in portions)
+        return
+    # Spawned: a fork would copy the threads of whoever shows the progress.
+    count, context = min(processes, len(portions)), get_context("spawn")
+    with ProcessPoolExecutor(count, context, _end_with_parent, (os.getpid(),)) as pool:
+        pending = {pool.submit(write, portion): portion for portion in portions}
+        try:
+            for future in as_completed(pending):
+                yield pending[future], future.result()
+        except BrokenProcessPool as error:
+            raise Refused(
+                "a process of the batch was killed from outside, often for want of memory",
+                hint="Call it again, perhaps with fewer --processes: it goes on where it stopped.",
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this process when the one that began it is gone: it would wait for work for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _write(vault: Vault, profile: Profile, portion: _Portion) -> _Written:
+    passage = pass_door(portion.study, vault, profile)
+    if passage.study is None:
+        return _Written(certificate=None, held=passage.held)
+    paths = []
+    for instance in passage.study.instances:
+        folder = portion.folder / instance.series_uid
+        folder.mkdir(parents=True, exist_ok=True)
+        paths.append(folder / f"{instance.uid}.dcm")
+        paths[-1].write_bytes(instance.content)
+    # Once all are on their way, waiting for one is nearly waiting for all.
+    sync_paths([*paths, *{path.parent for path in paths}])
+    return _Written(certificate=passage.study.certificate, held=passage.held)
+
+
+def _together(certificates: list[Certificate], parts: list[_Written]) -> Certificate:
+    actions: Counter[str] = Counter()
+    for each in certificates:
+        actions.update(each.actions)
+    held = Counter(each.reason for part in parts for each in part.held)
+    outputs = {uid: digest for each in certificates for uid, digest in each.outputs.items()}
+    return dataclasses.replace(
+        certificates[0],
+        actions=dict(sorted(actions.items())),
+        outputs=dict(sorted(outputs.items())),
+        held=dict(sorted(held.items())),
+        created_at=clock.now().isoformat(),
     )
 
 
@@ -93,6 +293,21 @@ def _check(source: Path, target: Path) -> None:
         )
 
 
+@contextmanager
+def _alone_in(target: Path) -> Iterator[None]:
+    make_folder(target)
+    path = target / _LOCK
+    with path.open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Refused(
+                f"another run writes to {target}", hint="Wait for it, or give another target."
+            ) from error
+        yield
+        path.unlink(missing_ok=True)
+
+
 def read_studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:
     """Group files into studies; return those that are no DICOM file apart.
 
@@ -103,9 +318,8 @@ def read_studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:
     instances: dict[tuple[str, str, str], dict[str, IdentifiedInstance]] = {}
     not_dicom: list[Path] = []
     for path in paths:
-        content = path.read_bytes()
         try:
-            header = read_header(content)
+            header = _header_of(path)
         except NotDicom:
             not_dicom.append(path)
             continue
@@ -114,7 +328,7 @@ def read_studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:
         patients.setdefault(key, patient)
         # A second copy of an instance is the same instance.
         found = instances.setdefault(key, {})
-        found.setdefault(header.instance_uid, _instance(path, content, header))
+        found.setdefault(header.instance_uid, _instance(path, header))
     studies = [
         IdentifiedStudy(
             uid=StudyUid(key[0]),
@@ -127,30 +341,23 @@ def read_studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:
     return studies, not_dicom
 
 
-def _instance(path: Path, content: bytes, header: Header) -> IdentifiedInstance:
+def _header_of(path: Path) -> Header:
+    """Read the header without the pixels, which lie where nobody looks."""
+    with path.open("rb") as file:
+        try:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError as error:  # an empty file
+            raise NotDicom("the file is empty", hint="Get it again.") from error
+        with content:
+            return read_header(cast("bytes", content))
+
+
+def _instance(path: Path, header: Header) -> IdentifiedInstance:
     return IdentifiedInstance(
         uid=InstanceUid(header.instance_uid),
         series_uid=SeriesUid(header.series_uid),
         sop_class_uid=header.sop_class_uid,
-        digest=Digest(hashlib.sha256(content).hexdigest()),
+        digest=Digest(""),
         read=path.read_bytes,
+        size_bytes=path.stat().st_size,
     )
-
-
-def _write(passage: Passage, target: Path) -> list[Path]:
-    study = passage.study
-    if study is None:
-        return []
-    folder = target / study.subject_id / study.uid
-    for instance in study.instances:
-        make_folder(folder / instance.series_uid)
-        write_durably(folder / instance.series_uid / f"{instance.uid}.dcm", instance.content)
-    # Last, so that a study with a certificate is whole.
-    write_durably(folder / CERTIFICATE_FILE, _certificate(study))
-    return [folder]
-
-
-def _certificate(study: DeidentifiedStudy) -> bytes:
-    content = {"format": "sightline-certificate", "version": 1}
-    content |= dataclasses.asdict(study.certificate)
-    return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()

@@ -1,12 +1,12 @@
 """The door of one hub, for those who must not see its key."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
 from sightline.deid.contract import check_rules
 from sightline.deid.door import Passage, pass_door
-from sightline.deid.folder import FolderPassage, deidentify_folder
+from sightline.deid.folder import FolderPassage, Tell, deidentify_folder
 from sightline.deid.profile import Profile, load_profile
 from sightline.deid.vault import Vault
 from sightline.settings import Settings
@@ -63,12 +63,12 @@ class HubDoor:
         """Return the UID that stands for `uid` in the hub."""
         return self._vault.uid(uid)
 
-    def pass_folder(
-        self, path: Path, out: Path, *, tell: Callable[[int, int], None]
-    ) -> FolderPassage:
-        """De-identify the DICOM files below `path` into `out`.
+    def pass_folder(self, path: Path, out: Path, *, processes: int, tell: Tell) -> FolderPassage:
+        """De-identify the DICOM files below `path` into `out`, whole studies at a time.
 
         Raises:
             OSError: A file cannot be read or written.
         """
-        return deidentify_folder(path, out, self._vault, profile=self._profile, tell=tell)
+        return deidentify_folder(
+            path, out, self._vault, profile=self._profile, processes=processes, tell=tell
+        )

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -80,16 +81,13 @@ def sync_folder(folder: Path) -> None:
 
 def sync_tree(folder: Path) -> None:
     """Make every file and name below `folder` durable."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir():
-            sync_folder(path)
-        else:
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-    sync_folder(folder)
+    sync_paths([*sorted(folder.rglob("*")), folder])
+
+
+def sync_paths(paths: Iterable[Path]) -> None:
+    """Make files, and the names in folders, durable."""
+    for path in paths:
+        sync_folder(path)
 
 
 def make_folder(folder: Path) -> None:

@@ -22,7 +22,9 @@ class IdentifiedInstance:
     """One stored instance of the archive.
 
     Attributes:
+        digest: of its bytes; empty where they are known from a folder alone.
         read: returns the Part 10 file exactly as kept, checked against its digest.
+        size_bytes: of the file; 0 where nobody asked.
         lineage_id: set for a result of ours: the lineage id of that result.
         released: reasons to hold it that a person looked into and lifted.
     """
@@ -34,6 +36,7 @@ class IdentifiedInstance:
     read: Callable[[], bytes] = dataclasses.field(repr=False, compare=False)
     lineage_id: LineageId | None = None
     released: frozenset[str] = frozenset()
+    size_bytes: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
