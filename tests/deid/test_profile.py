@@ -20,7 +20,7 @@ def test_every_profile_of_the_package_loads(name: str) -> None:
 
 def test_options_are_named_by_their_codes() -> None:
     codes = [method.value for method in load_profile("hub").methods]
-    assert codes == ["113100", "113104", "113105", "113107", "113108"]
+    assert codes == ["113100", "113104", "113105", "113107", "113108", "113111"]
     assert [method.value for method in load_profile("basic").methods] == ["113100"]
 
 

@@ -95,14 +95,22 @@ def read_lines(name: str) -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
+def values_of(multiplicity: str) -> tuple[int, int | None]:
+    """Return the fewest and the most values of a multiplicity such as `1-n`."""
+    least, _, most = multiplicity.partition("-")
+    if not most:
+        return int(least), int(least)
+    return int(least), int(most) if most.isdigit() else None
+
+
 def _fact(row: dict[str, str]) -> Fact:
-    least, _, most = row["vm"].partition("-")
+    least, most = values_of(row["vm"])
     return Fact(
         tag=int(row["tag"], 16),
         keyword=row["keyword"],
         vr=row["vr"],
-        least=int(least),
-        most=_most(least, most),
+        least=least,
+        most=most,
         kind=row["kind"],
         top_type=int(row["type"]),
         nested_type=int(row["nested"]),
@@ -119,9 +127,3 @@ def _row(row: dict[str, str]) -> Row:
         action=row.pop("action"),
         softened={option: how for option, how in row.items() if option != "tag" and how},
     )
-
-
-def _most(least: str, most: str) -> int | None:
-    if not most:
-        return int(least)
-    return int(most) if most.isdigit() else None

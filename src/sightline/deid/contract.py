@@ -84,6 +84,7 @@ RULES: Registry[Rule] = Registry(
             "hub_door",
             "keep_list",
             "marks",
+            "private",
             "profile",
             "quarantine",
             "vault",

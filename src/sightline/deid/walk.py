@@ -8,6 +8,7 @@ from sightline.deid.codes import CODE_TAGS, clean_code
 from sightline.deid.contract import RULES, Context, Rule
 from sightline.deid.dataset import PIXEL_TAGS, Dataset, Element
 from sightline.deid.keep_list import TYPE_OPTIONAL, TYPE_REQUIRED, Attribute
+from sightline.deid.private import safe_blocks
 
 PLACEHOLDER = b"removed"
 
@@ -51,6 +52,7 @@ class Walk:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._attributes = context.keep_list.attributes
+        self._keeps_safe_private = context.keep_list.profile.has("retain safe private")
         self._rules = _rules()
         self.counts: Counter[str] = Counter()
 
@@ -65,16 +67,22 @@ class Walk:
             keeps_codes: whether coded concepts leave as they were given.
         """
         kept: Dataset = {}
+        private = []
         for tag, element in elements.items():
             if tag in CODE_TAGS:
                 continue
             attribute = self._attributes.get(tag)
             if attribute is None:
-                self.counts["private_removed" if tag >> 16 & 1 else "removed"] += 1
+                if tag >> 16 & 1:
+                    private.append(tag)
+                else:
+                    self.counts["removed"] += 1
                 continue
             cleaned = self._element(element, attribute, iod)
             if cleaned is not None:
                 kept[tag] = cleaned
+        if private:
+            kept |= self._private(elements, private)
         if not CODE_TAGS.isdisjoint(elements):
             kept |= self._code(elements, keeps_codes=keeps_codes)
         return kept
@@ -103,6 +111,14 @@ class Walk:
             return self._without_value(_vr_of(element, attribute), type_, dummies)
         self.counts[rule.action] += 1
         return Element(_vr_of(element, attribute), value)
+
+    def _private(self, elements: Mapping[int, Element], tags: list[int]) -> Dataset:
+        kept: Dataset = {}
+        if self._keeps_safe_private:
+            kept = safe_blocks(elements, tags, context=self._context, rules=self._rules)
+        self.counts["private_kept"] += len(kept)
+        self.counts["private_removed"] += len(tags) - len(kept)
+        return kept
 
     def _code(self, elements: Mapping[int, Element], *, keeps_codes: bool) -> Dataset:
         if keeps_codes:

@@ -41,6 +41,7 @@ FORMATS: Registry[Format] = Registry(
             "bare_dataset",
             "class_codes",
             "contract",
+            "csa_header",
             "dicom_attributes",
             "dicom_dataset",
             "dicom_elements",

@@ -1,17 +1,12 @@
-"""Siemens mosaics: the slices of one volume laid out in one image, said by the CSA header alone.
-
-The layout of the CSA header is the one that nibabel documents; what we need of it is read in
-bounds, and nothing else of it is looked at.
-"""
+"""Siemens mosaics: the slices of one volume laid out in one image, said by the CSA header alone."""
 
 import dataclasses
 import math
-import struct
 from collections.abc import Sequence
 
 import numpy as np
 
-from sightline.errors import NotDicom
+from sightline.formats.csa_header import read_csa
 from sightline.formats.dicom_attributes import Attributes
 from sightline.formats.dicom_elements import Element, Elements
 from sightline.formats.dicom_frame import (
@@ -28,9 +23,7 @@ from sightline.values.arrays import Voxels
 
 _INSTANCE_NUMBER, _SPACING_BETWEEN_SLICES = 0x00200013, 0x00180088
 _WANTED = frozenset({"NumberOfImagesInMosaic", "SliceNormalVector"})
-_MOST_TAGS, _MOST_ITEMS, _MOST_SLICES = 1000, 1000, 1024
-_TAG = struct.Struct("<64si4s3i")
-_ITEM = struct.Struct("<4i")
+_MOST_SLICES = 1024
 _ASK = "Send the series as the scanner wrote it, or converted to enhanced MR."
 
 
@@ -106,50 +99,6 @@ def open_mosaic(elements: Elements, found: Sequence[Element], *, pixel_type: str
     return Mosaic(slices=count, tiles=tiles, frames=frames)
 
 
-def read_csa(content: bytes) -> dict[str, tuple[str, ...]]:
-    """Read how the slices of a mosaic lie from a CSA image header, old or new (`SV10`).
-
-    Raises:
-        NotDicom: It is broken, or claims more than a header holds.
-    """
-    is_new = content[:4] == b"SV10"
-    offset = 8 if is_new else 0
-    try:
-        count = struct.unpack_from("<I", content, offset)[0]
-        if count > _MOST_TAGS:
-            raise _broken()
-        offset += 8
-        found: dict[str, tuple[str, ...]] = {}
-        excess = None
-        for _ in range(count):
-            name, _, _, _, items, _ = _TAG.unpack_from(content, offset)
-            # The old header gives a length as an excess over the number of its first tag's items.
-            excess = items if excess is None else excess
-            offset += _TAG.size
-            text = name.split(b"\0")[0].decode("latin-1")
-            values, offset = _items(content, offset, items, excess=None if is_new else excess)
-            if text in _WANTED:
-                found[text] = tuple(value for value in values if value)
-    except struct.error as error:
-        raise _broken() from error
-    return found
-
-
-def _items(content: bytes, offset: int, count: int, *, excess: int | None) -> tuple[list[str], int]:
-    if not 0 <= count <= _MOST_ITEMS:
-        raise _broken()
-    values = []
-    for _ in range(count):
-        lengths = _ITEM.unpack_from(content, offset)
-        offset += _ITEM.size
-        length = lengths[1] if excess is None else lengths[0] - excess
-        if not 0 <= length <= len(content) - offset:
-            raise _broken()
-        values.append(content[offset : offset + length].split(b"\0")[0].decode("latin-1").strip())
-        offset += -(-length // 4) * 4
-    return values, offset
-
-
 def _said_by_csa(header: bytes | None, label: str) -> tuple[int, tuple[float, ...]]:
     if header is None:
         raise unsound(
@@ -157,7 +106,7 @@ def _said_by_csa(header: bytes | None, label: str) -> tuple[int, tuple[float, ..
             "they lie is not there",
             _ASK,
         )
-    said = read_csa(header)
+    said = read_csa(header, _WANTED)
     counts, normal = said.get("NumberOfImagesInMosaic", ()), said.get("SliceNormalVector", ())
     try:
         count, direction = int(counts[0]), tuple(float(part) for part in normal)
@@ -166,7 +115,3 @@ def _said_by_csa(header: bytes | None, label: str) -> tuple[int, tuple[float, ..
     if not 1 <= count <= _MOST_SLICES or not math.isclose(math.hypot(*direction), 1, abs_tol=1e-3):
         raise unsound(f"{label} is a mosaic whose CSA header does not say how it lies", _ASK)
     return count, direction
-
-
-def _broken() -> NotDicom:
-    return NotDicom("a broken CSA header", hint="Ask the sender for the file again.")
