@@ -87,6 +87,8 @@ def test_uids_are_mapped_those_of_the_standard_stay() -> None:
     mapped = VAULT.uid("1.2.3").encode()
     assert cleaned("FrameOfReferenceUID", b"1.2.3\0") == mapped
     assert cleaned("RelatedGeneralSOPClassUID", ct + b"\\1.2.3") == ct + b"\\" + mapped
+    label_map = b"1.2.840.10008.5.1.4.1.1.66.7"
+    assert cleaned("SOPClassUID", label_map) == label_map
     # Only what the standard lists is the standard's, whatever it begins with.
     assert cleaned("SOPInstanceUID", b"1.2.840.10008.5.1.4.1.1.2.4711") != ct + b".4711"
     assert b"SMITH" not in (cleaned("SOPInstanceUID", b"SMITH^JOHN") or b"")

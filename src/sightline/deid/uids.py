@@ -9,6 +9,7 @@ import functools
 from pydicom import config
 from pydicom.uid import UID
 
+from sightline.deid.attributes import storage_classes
 from sightline.deid.contract import Context, Rule
 from sightline.deid.keep_list import Attribute
 from sightline.values.uids import is_uid
@@ -29,7 +30,9 @@ def _mapped(value: bytes, context: Context) -> bytes:
 @functools.lru_cache(maxsize=4096)
 def is_standard(uid: str) -> bool:
     """Tell whether PS3.6 lists a UID; a mere prefix of the standard's root proves nothing."""
-    return is_uid(uid) and UID(uid, validation_mode=config.IGNORE).name != uid
+    # pydicom's copy of PS3.6 is older than our list of storage classes.
+    is_listed = uid in storage_classes() or UID(uid, validation_mode=config.IGNORE).name != uid
+    return is_uid(uid) and is_listed
 
 
 PLUGIN = Rule(action="uid_replaced", clean=clean)
