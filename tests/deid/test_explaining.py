@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sightline.deid.explaining import Explained, explain
+from sightline.deid.explaining import Explained, explain_file
 from sightline.deid.profile import load_profile
 from sightline.deid.vault import Vault
 from sightline.errors import NotDicom
@@ -13,7 +13,7 @@ from tests.instances import part10_of, slice_of
 
 
 def by_place(path: Path, vault: Vault, profile: str = "hub") -> dict[str, Explained]:
-    explanation = explain(path, vault, load_profile(profile))
+    explanation = explain_file(path, vault, load_profile(profile))
     assert explanation.held == ""
     return {each.place: each for each in explanation.elements}
 
@@ -67,7 +67,7 @@ def test_a_file_that_is_held_says_why(tmp_path: Path, vault: Vault) -> None:
     image.PatientID = ""
     path = tmp_path / "image.dcm"
     path.write_bytes(part10_of(image))
-    explanation = explain(path, vault, load_profile("hub"))
+    explanation = explain_file(path, vault, load_profile("hub"))
     assert explanation.held.startswith("no_patient_id")
     assert {each.outcome for each in explanation.elements} == {"removed"}
 
@@ -75,4 +75,4 @@ def test_a_file_that_is_held_says_why(tmp_path: Path, vault: Vault) -> None:
 def test_what_is_no_dicom_is_refused(tmp_path: Path, vault: Vault) -> None:
     (tmp_path / "text").write_text("nothing")
     with pytest.raises(NotDicom):
-        explain(tmp_path / "text", vault, load_profile("hub"))
+        explain_file(tmp_path / "text", vault, load_profile("hub"))

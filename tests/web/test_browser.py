@@ -18,7 +18,7 @@ from sightline.phantoms.series import write_series
 from sightline.values.arrival import Source
 from sightline.values.geometry import Geometry
 from sightline.web.viewer import has_viewer
-from tests.instances import ROOT, part10_of, slice_of
+from tests.instances import ROOT, STUDY, part10_of, slice_of
 from tests.web.stage import Served, Stage, finding_of
 from tests.web.test_quarantine_pages import fill
 
@@ -182,6 +182,24 @@ def test_quarantine_shows_what_is_held_and_why(
     assert page.locator(".result img").evaluate("image => image.naturalWidth > 0")
     expect(page.get_by_text("quarantine release")).to_be_visible()
     watched.picture("held")
+    assert watched.errors == []
+    assert watched.outside(empty_url) == []
+
+
+def test_the_door_shows_both_sides(stage: Stage, empty_url: str, watched: Watched) -> None:
+    image = slice_of(1, size=128, PatientComments="KANARI", PatientName="Amberbrook^Odalind")
+    keep(stage.archive, part10_of(image), Source(name="test"))
+    page = watched.page
+    watched.open(f"{empty_url}/studies/{STUDY}")
+    page.get_by_role("link", name="What leaves of it").click()
+    expect(page.locator(".sides img")).to_have_count(2)
+    for side in (0, 1):
+        shown = page.locator(".sides img").nth(side)
+        expect(shown).to_have_js_property("complete", value=True, timeout=60_000)
+        assert shown.evaluate("image => image.naturalWidth > 0")
+    expect(page.get_by_text("PatientComments")).to_be_visible()
+    expect(page.locator("summary", has_text="kept")).to_be_visible()
+    watched.picture("door")
     assert watched.errors == []
     assert watched.outside(empty_url) == []
 

@@ -9,13 +9,14 @@ from pydicom.datadict import dictionary_has_tag, keyword_for_tag
 
 from sightline.deid.attributes import facts, table_rows
 from sightline.deid.contract import RULES
-from sightline.deid.dataset import Dataset, Element, read_file
+from sightline.deid.dataset import Element, read_file
 from sightline.deid.door import pass_door
 from sightline.deid.folder import read_studies
 from sightline.deid.keep_list import OF_THE_DOOR, KeepList, keep_list, softened_by
 from sightline.deid.profile import Profile
 from sightline.deid.vault import Vault
 from sightline.errors import NotDicom
+from sightline.values.study import IdentifiedStudy
 
 _OWN_RULES = {
     "code": "Coded concepts: kept where a known scheme has such a code, the meaning made known.",
@@ -53,13 +54,35 @@ class Explanation:
     Attributes:
         held: why it is held as a whole; empty where it passes.
         elements: in the order of their tags, sequences before what they hold.
+        content: the Part 10 file that leaves; empty where it is held.
     """
 
     held: str
     elements: tuple[Explained, ...]
+    content: bytes
 
 
-def explain(path: Path, vault: Vault, profile: Profile) -> Explanation:
+def explain(study: IdentifiedStudy, vault: Vault, profile: Profile) -> Explanation:
+    """Tell what happens to each element of the first instance of a study.
+
+    Raises:
+        NotDicom: Its bytes are no DICOM file.
+        DamagedObject: They are no longer what came.
+        OSError: It cannot be read.
+    """
+    (instance, *_) = study.instances
+    passage = pass_door(dataclasses.replace(study, instances=(instance,)), vault, profile)
+    keep = keep_list(profile)
+    opened = frozenset(tag for tag, fact in facts().items() if fact.vr == "SQ")
+    before = read_file(instance.read(), opened).elements
+    content = passage.study.instances[0].content if passage.study else b""
+    after = read_file(content, opened).elements if content else {}
+    held = f"{passage.held[0].reason}: {passage.held[0].detail}" if passage.held else ""
+    elements = tuple(_compare(before, after, keep))
+    return Explanation(held=held, elements=elements, content=content)
+
+
+def explain_file(path: Path, vault: Vault, profile: Profile) -> Explanation:
     """Tell what happens to each element of a file.
 
     Raises:
@@ -69,15 +92,7 @@ def explain(path: Path, vault: Vault, profile: Profile) -> Explanation:
     studies, _ = read_studies([path])
     if not studies:
         raise NotDicom(f"{path.name} is no DICOM file", hint="Name one Part 10 file.")
-    passage = pass_door(studies[0], vault, profile)
-    keep = keep_list(profile)
-    opened = frozenset(tag for tag, fact in facts().items() if fact.vr == "SQ")
-    before = read_file(path.read_bytes(), opened).elements
-    after: Dataset = {}
-    if passage.study is not None:
-        after = read_file(passage.study.instances[0].content, opened).elements
-    held = f"{passage.held[0].reason}: {passage.held[0].detail}" if passage.held else ""
-    return Explanation(held=held, elements=tuple(_compare(before, after, keep)))
+    return explain(studies[0], vault, profile)
 
 
 def _compare(

@@ -6,6 +6,7 @@ from typing import Self
 
 from sightline.deid.contract import check_rules
 from sightline.deid.door import Passage, pass_door
+from sightline.deid.explaining import Explanation, explain, explain_file
 from sightline.deid.folder import FolderPassage, Tell, deidentify_folder
 from sightline.deid.profile import Profile, load_profile
 from sightline.deid.vault import Vault
@@ -54,6 +55,25 @@ class HubDoor:
             OSError: A stored file cannot be read.
         """
         return pass_door(study, self._vault, self._profile)
+
+    def explain(self, study: IdentifiedStudy) -> Explanation:
+        """Tell what happens to each element of the first instance of a study.
+
+        Raises:
+            NotDicom: Its bytes are no DICOM file.
+            DamagedObject: They are no longer what came.
+            OSError: It cannot be read.
+        """
+        return explain(study, self._vault, self._profile)
+
+    def explain_file(self, path: Path) -> Explanation:
+        """Tell what happens to each element of a file.
+
+        Raises:
+            NotDicom: It is no DICOM file.
+            OSError: It cannot be read.
+        """
+        return explain_file(path, self._vault, self._profile)
 
     def names_of(self, uids: Iterable[InstanceUid]) -> dict[InstanceUid, HubInstanceUid]:
         """Tell what instances are called in the hub, for taking them back there."""

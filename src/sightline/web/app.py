@@ -17,6 +17,7 @@ from sightline.errors import BadFile, Refused, SightlineError, UnknownName
 from sightline.hub.hub import Hub
 from sightline.settings import Settings
 from sightline.web.api import api_router
+from sightline.web.door_pages import door_router
 from sightline.web.guard import Guard
 from sightline.web.pages import pages_router
 from sightline.web.qido import qido_router
@@ -54,6 +55,7 @@ def create_app(settings: Settings, archive: Archive, hub: Hub) -> FastAPI:
     )
     app.include_router(pages_router(site))
     app.include_router(quarantine_router(site))
+    app.include_router(door_router(site))
     app.include_router(api_router(site))
     retrieval = Retrieval(archive, ARCHIVE_ROOT)
     app.include_router(qido_router(retrieval), prefix=ARCHIVE_ROOT)

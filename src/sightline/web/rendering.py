@@ -77,8 +77,21 @@ def preview(objects: ObjectStore, held: Holding) -> bytes:
     return _draw(objects, Digest(held.digest), number=1, wanted=wanted)
 
 
+def draw_first(content: bytes) -> bytes:
+    """Return the first frame of a file that left the door as PNG.
+
+    Raises:
+        NotDicom: It is no picture, or cannot be decoded within the limits of memory and time.
+    """
+    wanted = Picture(media_type="image/png", size=(_PREVIEW_SIDE, _PREVIEW_SIDE))
+    return _draw_content(content, "", number=1, wanted=wanted)
+
+
 def _draw(objects: ObjectStore, digest: Digest, *, number: int, wanted: Picture) -> bytes:
-    content = objects.get(digest)
+    return _draw_content(objects.get(digest), digest, number=number, wanted=wanted)
+
+
+def _draw_content(content: bytes, digest: str, *, number: int, wanted: Picture) -> bytes:
     try:
         return Limits.for_bytes(len(content)).call(
             draw_frame,
