@@ -125,7 +125,7 @@ def sent_mutant(number: int, test_data: Path | None) -> Sent:
     chance = random.Random(number)  # noqa: S311 - only damage is drawn
     content, seed = chance.choice(sent_seeds(test_data))
     damaged = bytearray(content)
-    _damage(damaged, content, chance)
+    damage(damaged, content, chance)
     dataset = bytes(damaged[len(content) - len(seed.dataset) :])
     own_uid = f"1.9.{number:05}".ljust(len(seed.instance_uid), "7")
     own = dataset.replace(seed.instance_uid.encode(), own_uid.encode())
@@ -139,7 +139,7 @@ def mutant(number: int, test_data: Path | None) -> bytes:
     whole = seeds(test_data)
     seed = chance.choice(whole)
     content = bytearray(seed)
-    _damage(content, seed, chance)
+    damage(content, seed, chance)
     if chance.random() < 0.05:
         other = chance.choice(whole)
         start = chance.randrange(_PREAMBLE_BYTES, len(content) + _PREAMBLE_BYTES)
@@ -147,7 +147,7 @@ def mutant(number: int, test_data: Path | None) -> bytes:
     return bytes(content)
 
 
-def _damage(content: bytearray, seed: bytes, chance: random.Random) -> None:
+def damage(content: bytearray, seed: bytes, chance: random.Random) -> None:
     """Damage half of them anywhere, and half in their values alone: those are read on."""
     if chance.random() < 0.5 and (values := _values_of(seed)):
         chosen = chance.sample(values, min(len(values), chance.choice((1, 1, 2, 4, 16))))
