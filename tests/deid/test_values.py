@@ -43,6 +43,12 @@ from tests.deid.rules import ALL_RULES, CONTEXT, KEEP, VAULT, cleaned
         ("SequenceName", b"*epfid2d1_64", b"*epfid2d1_64"),
         ("SoftwareVersions", b"syngo MR E11", b"syngo MR E11"),
         ("SoftwareVersions", b"VB20\\host-4711", b"VB20\\"),
+        (
+            "SoftwareVersions",
+            b"27\\LX\\MR Software release:DV26.0_R01_1725.a",
+            b"27\\LX\\MR Software release:DV26.0_R01_1725.a",
+        ),
+        ("SoftwareVersions", b"DV26.0_R01_17250313", None),
         # terms
         ("BodyPartExamined", b"CHEST", b"CHEST"),
         ("BodyPartExamined", b"SMITH", None),
