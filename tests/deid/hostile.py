@@ -314,9 +314,9 @@ def _needles() -> Iterator[tuple[str, bytes]]:
         yield f"{stem} hex", raw.hex().encode()
         yield f"{stem} HEX", raw.hex().upper().encode()
         for shift in range(3):
+            # The characters that the stem alone decides, whatever stands before and after it.
             inner = base64.b64encode(bytes(shift) + raw)
-            first = -(-shift * 4 // 3)
-            yield f"{stem} base64", inner[first : len(inner) // 4 * 4 - 4]
+            yield f"{stem} base64", inner[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6]
     for charset, name in UNICODE_NAMES.items():
         for part in name.replace(b"=", b"^").split(b"^"):
             if len(part) > 3:
