@@ -2,18 +2,18 @@
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from sightline.deid.door import Passage, pass_door
 from sightline.deid.vault import Vault
-from sightline.errors import NotDicom, Refused
+from sightline.errors import BadFile, NotDicom, Refused
+from sightline.formats.certificate import read_certificate, write_certificate
 from sightline.formats.dicom_file import Header, read_header
 from sightline.store.durable import make_folder, write_durably
 from sightline.values.arrival import Holding
 from sightline.values.identity import Digest, InstanceUid, Patient, SeriesUid, StudyUid
-from sightline.values.study import DeidentifiedStudy, IdentifiedInstance, IdentifiedStudy
+from sightline.values.study import Certificate, IdentifiedInstance, IdentifiedStudy
 
 CERTIFICATE_FILE = "certificate.json"
 
@@ -137,12 +137,22 @@ def _write(passage: Passage, target: Path) -> list[Path]:
     for instance in study.instances:
         make_folder(folder / instance.series_uid)
         write_durably(folder / instance.series_uid / f"{instance.uid}.dcm", instance.content)
+    _keep_earlier(folder, study.certificate)
     # Last, so that a study with a certificate is whole.
-    write_durably(folder / CERTIFICATE_FILE, _certificate(study))
+    write_durably(folder / CERTIFICATE_FILE, write_certificate(study.certificate))
     return [folder]
 
 
-def _certificate(study: DeidentifiedStudy) -> bytes:
-    content = {"format": "sightline-certificate", "version": 1}
-    content |= dataclasses.asdict(study.certificate)
-    return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
+def _keep_earlier(folder: Path, certificate: Certificate) -> None:
+    """Keep an earlier certificate that names what this one does not: its instances stay."""
+    path = folder / CERTIFICATE_FILE
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    try:
+        earlier = read_certificate(content)
+    except BadFile:
+        return
+    if earlier.outputs.keys() - certificate.outputs.keys():
+        digest = hashlib.sha256(content).hexdigest()[:12]
+        write_durably(folder / f"certificate-{digest}.json", content)

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
-from sightline.deid.door import Passage, pass_door
+from sightline.deid.door import Passage, hold, pass_door
 from sightline.deid.folder import FolderPassage, deidentify_folder
-from sightline.deid.vault import Vault
+from sightline.deid.vault import Vault, check_not_destroyed
+from sightline.errors import KeyDestroyed
 from sightline.settings import Settings
 from sightline.store.durable import make_folder, write_durably
 from sightline.values.identity import HubInstanceUid, InstanceUid
@@ -14,23 +15,32 @@ from sightline.values.study import IdentifiedStudy
 
 
 def copy_vault(source: Path, target: Path) -> None:
-    """Copy the folder of the key, readable by its owner alone.
+    """Copy the folder of the key, readable by its owner alone; nothing is removed there.
 
     Raises:
         OSError: A file cannot be read or made durable.
     """
     make_folder(target)
     target.chmod(0o700)
-    for path in sorted(source.iterdir()) if source.exists() else []:
-        if path.is_file():
-            write_durably(target / path.name, path.read_bytes(), mode=0o600)
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_dir():
+            continue
+        content = path.read_bytes()
+        if not copy.exists() or copy.read_bytes() != content:
+            make_folder(copy.parent)
+            write_durably(copy, content, mode=0o600)
 
 
 class HubDoor:
-    """Takes studies through the door with the hub's key, which stays inside."""
+    """Takes studies through the door with the hub's key, which stays inside.
 
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
+    Where the key was destroyed, everything is held.
+    """
+
+    def __init__(self, settings: Settings, vault: Vault | None) -> None:
+        self._settings = settings
+        self._known = vault
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -39,22 +49,44 @@ class HubDoor:
         Raises:
             BadSettings: The key is missing or damaged though the hub holds subjects.
         """
-        return cls(Vault.open(settings))
+        try:
+            return cls(settings, Vault.open(settings))
+        except KeyDestroyed:
+            return cls(settings, None)
+
+    @property
+    def _vault(self) -> Vault:
+        # Another process may destroy the key at any time; what is in memory must not outlive it.
+        check_not_destroyed(self._settings)
+        assert self._known is not None  # noqa: S101 - only a destroyed key is not known
+        return self._known
 
     def pass_study(self, study: IdentifiedStudy) -> Passage:
-        """De-identify a study; what is not certain is held.
+        """De-identify a study; what is not certain is held, and all of it where there is no key.
 
         Raises:
             OSError: A stored file cannot be read.
         """
-        return pass_door(study, self._vault)
+        try:
+            return pass_door(study, self._vault)
+        except KeyDestroyed:
+            held = tuple(hold(study, instance, "key_destroyed") for instance in study.instances)
+            return Passage(study=None, held=held)
 
     def names_of(self, uids: Iterable[InstanceUid]) -> dict[InstanceUid, HubInstanceUid]:
-        """Tell what instances are called in the hub, for taking them back there."""
+        """Tell what instances are called in the hub, for taking them back there.
+
+        Raises:
+            KeyDestroyed: Nobody can tell any more.
+        """
         return {uid: HubInstanceUid(self._vault.uid(uid)) for uid in uids}
 
     def hub_uid(self, uid: str) -> str:
-        """Return the UID that stands for `uid` in the hub."""
+        """Return the UID that stands for `uid` in the hub.
+
+        Raises:
+            KeyDestroyed: Nobody can tell any more.
+        """
         return self._vault.uid(uid)
 
     def pass_folder(
@@ -63,6 +95,7 @@ class HubDoor:
         """De-identify the DICOM files below `path` into `out`.
 
         Raises:
+            KeyDestroyed: There is no key to do it with.
             OSError: A file cannot be read or written.
         """
         return deidentify_folder(path, out, self._vault, tell=tell)
