@@ -13,6 +13,7 @@ SightlineError
 ├── BadRecipe              a recipe does not validate
 ├── Refused                a rule forbids what was asked
 │   ├── Held               the door keeps a study in quarantine
+│   ├── KeyDestroyed       the key of the hub was destroyed on purpose
 │   ├── GateFailed         a model did not reach its release gate
 │   └── LockedSplit        the test split was asked for in training
 ├── ConflictingInstance    one SOP Instance UID with two contents
@@ -93,6 +94,10 @@ class Refused(SightlineError):
 
 class Held(Refused):
     """The door keeps a study in quarantine."""
+
+
+class KeyDestroyed(Refused):
+    """The key of the hub was destroyed on purpose."""
 
 
 class GateFailed(Refused):

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from sightline.deid.certificates import CERTIFICATE_FILE
+from sightline.deid.certifying import verify_folder
 from sightline.deid.folder import deidentify_folder
+from sightline.deid.signing import Signer
 from sightline.deid.vault import Vault
 from sightline.errors import Refused
 from tests.instances import part10_of, slice_of
@@ -162,6 +164,18 @@ def test_what_is_there_is_not_done_again(batch: Batch, source: Path) -> None:
     second = {path: path.stat().st_ino for path in batch.target.rglob("*.dcm")}
     assert len(second) == len(first) + 1
     assert sum(first.get(path) != inode for path, inode in second.items()) == SLICES + 1
+
+
+def test_a_batch_of_other_files_of_a_study_adds_to_it(
+    source: Path, tmp_path: Path, vault: Vault
+) -> None:
+    target = tmp_path / "out"
+    (source / "0" / "0.dcm").rename(tmp_path / "apart.dcm")
+    deidentify_folder(source / "0", target, vault)
+    deidentify_folder(tmp_path / "apart.dcm", target, vault)
+    assert len(list(target.rglob("*.dcm"))) == SLICES
+    verified = verify_folder(target, Signer(vault).public_key)
+    assert (verified.studies, verified.instances, verified.faults) == (1, SLICES, ())
 
 
 def test_two_batches_do_not_write_to_one_target(batch: Batch, source: Path, vault: Vault) -> None:

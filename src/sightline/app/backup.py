@@ -36,6 +36,7 @@ _SMALL_FILES = (
     "retention.yaml",
     "clinical-rules.yaml",
     "hub/vault.fingerprint",
+    "hub/vault.destroyed",
     "audit/head",
     "audit/anchor.key",
 )

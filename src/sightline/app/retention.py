@@ -9,6 +9,7 @@ from sightline.archive.archive import Archive
 from sightline.archive.retention import Due, Rules, due, retire
 from sightline.catalog.hub_tables import COLLECTION_MEMBER, SERIES
 from sightline.deid.hub_door import HubDoor
+from sightline.errors import KeyDestroyed
 from sightline.hub.hub import Hub
 from sightline.settings import Settings
 from sightline.values.identity import StudyUid
@@ -21,13 +22,20 @@ def list_due(settings: Settings, archive: Archive, hub: Hub) -> list[Due]:
 
     Raises:
         BadSettings: There are no rules, or they cannot be read, or the vault is missing.
+        KeyDestroyed: What is in collections is to be kept, and nobody can tell any more.
     """
     rules = Rules.read(settings.data_dir / RULES_FILE)
     members = _studies_in_collections(hub)
     door = HubDoor.open(settings) if members else None
 
     def is_in_collection(study_uid: StudyUid) -> bool:
-        return door is not None and door.hub_uid(study_uid) in members
+        try:
+            return door is not None and door.hub_uid(study_uid) in members
+        except KeyDestroyed as error:
+            raise KeyDestroyed(
+                "the key of the hub was destroyed: nobody knows which studies are in collections",
+                hint=f"Say `in_collections: false` below `keep` in {RULES_FILE}.",
+            ) from error
 
     return due(archive, rules, is_in_collection=is_in_collection)
 

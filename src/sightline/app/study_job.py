@@ -10,7 +10,7 @@ from sightline.archive.results import fail_prediction, predictions_of_study
 from sightline.archive.studies import record_door, study, study_of_series
 from sightline.audit.chain import Event, append
 from sightline.deid.hub_door import HubDoor
-from sightline.errors import SightlineError
+from sightline.errors import KeyDestroyed, SightlineError
 from sightline.hub.admission import admit
 from sightline.hub.hub import Hub
 from sightline.hub.subjects import Relinked
@@ -109,7 +109,12 @@ class StudyJob:
         }
         if not codes:
             return
-        names = self.door.names_of(codes)
+        try:
+            names = self.door.names_of(codes)
+        except KeyDestroyed:
+            # Which instances of the hub these were, nobody can tell any more.
+            _log.warning("rejection_does_not_reach_hub", study=study_uid, instances=len(codes))
+            return
         reasons = {names[uid]: f"{code} {TITLES[code]}" for uid, code in codes.items()}
         withdrawn = withdraw(self.hub, reasons)
         if withdrawn:

@@ -4,12 +4,14 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from sightline import log
+from sightline.errors import BadSettings
 from sightline.settings import Settings
 
 
@@ -49,6 +51,22 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     console.print(table)
+
+
+def passphrase_of(file: Path | None, *, is_new: bool) -> str:
+    """Read a passphrase from the first line of a file, or ask for it, twice where it is new.
+
+    Raises:
+        BadSettings: The file cannot be read.
+    """
+    if file is None:
+        return str(typer.prompt("Passphrase", hide_input=True, confirmation_prompt=is_new))
+    try:
+        return file.read_text(encoding="utf-8").split("\n")[0]
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(
+            f"the passphrase cannot be read from {file}", hint="Give a file of one line of text."
+        ) from error
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""De-identify a folder of DICOM files into another one."""
+"""De-identify a folder of DICOM files into another one; explain and verify it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,15 +13,36 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from typer.core import TyperGroup
 
-from sightline.cli.context import new_verb, print_table, settings_of
+from sightline.cli.context import print_table, settings_of
+from sightline.deid.certifying import verify_folder, verify_hub
+from sightline.deid.destruction import public_key_of
+from sightline.deid.explaining import Explained
 from sightline.deid.folder import FolderPassage
 from sightline.deid.hub_door import HubDoor
+from sightline.hub.hub import Hub
 
-APP = new_verb()
+
+class _OrFolder(TyperGroup):
+    """Takes `sightline deid PATH OUT` as `sightline deid folder PATH OUT`."""
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]  # noqa: ANN401 - click's signature
+        """Find the command; where the first word is none, it is a path."""
+        is_command = not args or args[0] in self.commands
+        return super().resolve_command(ctx, args if is_command else ["folder", *args])
 
 
-@APP.command()
+APP = typer.Typer(
+    cls=_OrFolder,
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="De-identify a folder of DICOM files into another one; explain and verify it.",
+)
+
+
+@APP.command("folder")
 def deid(
     ctx: typer.Context,
     path: Annotated[Path, typer.Argument(help="Folder of DICOM files, or one file.")],
@@ -33,7 +54,7 @@ def deid(
     """De-identify a folder with the key of this data directory's hub; the archive is not used.
 
     What is not certain is held back and listed with its reason. A patient is the same subject as
-    in the hub.
+    in the hub. The word `folder` may be left out.
     """
     door = HubDoor.open(settings_of(ctx))
     columns = (
@@ -52,6 +73,81 @@ def deid(
             tell=lambda done, total: progress.update(task, completed=done, total=total),
         )
     _print(passage, out)
+
+
+@APP.command("explain")
+def explain(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="One DICOM file.")],
+    values: Annotated[
+        bool, typer.Option("--values", help="Print the values too: they are the patient's.")
+    ] = False,
+    only: Annotated[
+        str, typer.Option(help="Only this outcome: kept, changed, emptied, removed or added.")
+    ] = "",
+) -> None:
+    """Tell what happens to each element of a file at the door, and why."""
+    explanation = HubDoor.open(settings_of(ctx)).explain_file(file)
+    if explanation.held:
+        print(f"held: {explanation.held}")
+    chosen = [each for each in explanation.elements if only in {"", each.outcome}]
+    columns = ("element", "outcome", *(("before", "after") if values else ()), "why")
+    print_table(
+        columns,
+        (
+            (each.place, each.outcome, *(_shown(each) if values else ()), each.why)
+            for each in chosen
+        ),
+    )
+
+
+def _shown(each: Explained) -> tuple[str, str]:
+    before, after = (repr(value[:40].decode("latin-1")) for value in (each.before, each.after))
+    return before, after
+
+
+@APP.command("verify")
+def verify(
+    ctx: typer.Context,
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="Study Instance UID of the hub, or a folder that the door wrote. "
+            "Left out: every study of the hub.",
+            show_default=False,
+        ),
+    ] = "",
+    public_key: Annotated[
+        str, typer.Option(help="Of the hub that signed. Default: that of this data directory.")
+    ] = "",
+) -> None:
+    """Hold what left the door against its certificates: signature, edition, and every byte.
+
+    Ends with status 1 where something is wrong, and says what.
+    """
+    settings = settings_of(ctx)
+    key = public_key or public_key_of(settings)
+    folder = Path(what)
+    if what and folder.is_dir():
+        found = verify_folder(folder, key)
+    else:
+        hub = Hub.open(settings)
+        try:
+            with Progress(console=Console(stderr=True)) as progress:
+                task = progress.add_task("studies", total=None)
+                found = verify_hub(
+                    hub,
+                    key,
+                    study_uid=what or None,
+                    tell=lambda done, total: progress.update(task, completed=done, total=total),
+                )
+        finally:
+            hub.close()
+    for fault in found.faults:
+        print(f"wrong\t{fault.where}\t{fault.problem}")
+    print(f"{found.studies} studies, {found.instances} instances, {len(found.faults)} faults")
+    if found.faults:
+        raise typer.Exit(1)
 
 
 def _print(passage: FolderPassage, out: Path) -> None:

@@ -1,13 +1,18 @@
 """Hand a collection out as DICOM files; a public export never shows a face."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
+from sightline.archive.archive import Archive
+from sightline.archive.patients import Occasion
 from sightline.cli.context import new_verb, settings_of
+from sightline.deid.recording import Book
+from sightline.deid.releasing import Order, release
 from sightline.hub.collections import version
 from sightline.hub.exporting import export as export_version
 from sightline.hub.hub import Hub
@@ -23,21 +28,43 @@ def export(
     public: Annotated[
         bool, typer.Option("--public", help="It leaves the institution: no head images.")
     ] = False,
+    project: Annotated[
+        str, typer.Option(help="Under names of this project alone; needs --by and --reason.")
+    ] = "",
+    by: Annotated[str, typer.Option("--by", help="Your name: a release is recorded.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why: a release is recorded.")] = "",
 ) -> None:
-    """Write the de-identified images of a collection; ends with 1 where something was withheld."""
-    hub = Hub.open(settings_of(ctx))
-    chosen = version(hub, label)
-    with Progress(console=Console(stderr=True)) as progress:
-        bar = progress.add_task("series", total=len(chosen.members))
-        done = export_version(
-            hub,
-            chosen,
-            folder,
-            is_public=public,
-            on_progress=lambda count: progress.update(bar, completed=count),
-        )
+    """Write the de-identified images of a collection; ends with 1 where something was withheld.
+
+    With --project, subjects, UIDs and dates are those of the project: the same in each of its
+    releases, and nothing that another project or the hub could be joined by.
+    """
+    settings = settings_of(ctx)
+    archive, hub = Archive.open(settings), Hub.open(settings)
+    try:
+        chosen = version(hub, label)
+        with Progress(console=Console(stderr=True)) as progress:
+            bar = progress.add_task("series", total=len(chosen.members))
+            tell = partial(_tell, progress, bar)
+            if project:
+                done = release(
+                    Book(settings, archive),
+                    hub,
+                    Order(chosen=chosen, folder=folder, project=project, is_public=public),
+                    occasion=Occasion(actor=by, reason=reason),
+                    on_progress=tell,
+                )
+            else:
+                done = export_version(hub, chosen, folder, is_public=public, on_progress=tell)
+    finally:
+        archive.close()
+        hub.close()
     print(f"{done.instances} instances of {done.series} series of {chosen.label} in {folder}")
     for series_uid in done.withheld:
         print(f"withheld\t{series_uid}\tmay show a face, and faces are not removed yet")
     if done.withheld:
         raise typer.Exit(1)
+
+
+def _tell(progress: Progress, bar: TaskID, count: int) -> None:
+    progress.update(bar, completed=count)

@@ -1,55 +1,67 @@
-"""Certificates of studies as files, and whether one is of what it lies beside."""
+"""Certificates of studies in the folders that the door writes."""
 
-import dataclasses
-import json
+import hashlib
+import os
 from pathlib import Path
 
 from sightline.deid.attributes import TABLE_EDITION
 from sightline.deid.profile import Profile
-from sightline.store.durable import write_durably
-from sightline.values.identity import Digest, HubStudyUid, SubjectId
+from sightline.errors import BadFile
+from sightline.formats.certificate import read_certificate, write_certificate
+from sightline.store.durable import sync_paths, write_durably
 from sightline.values.study import Certificate
 
 CERTIFICATE_FILE = "certificate.json"
 
-_FORMAT, _VERSION = "sightline-certificate", 1
 
-
-def write_certificate(folder: Path, certificate: Certificate) -> None:
+def put_certificate(folder: Path, certificate: Certificate) -> None:
     """Write the certificate of a study into its folder.
 
     Raises:
         OSError: It could not be made durable.
     """
-    content = {"format": _FORMAT, "version": _VERSION} | dataclasses.asdict(certificate)
-    text = json.dumps(content, indent=2, sort_keys=True) + "\n"
-    write_durably(folder / CERTIFICATE_FILE, text.encode())
+    write_durably(folder / CERTIFICATE_FILE, write_certificate(certificate))
 
 
-def is_of(folder: Path, uids: set[str], profile: Profile) -> Certificate | None:
-    """Return the certificate in a folder if it is of these instances, this profile and edition.
+def certificate_in(folder: Path) -> Certificate | None:
+    """Return the certificate in a folder; None where there is none that can be read."""
+    try:
+        return read_certificate((folder / CERTIFICATE_FILE).read_bytes())
+    except (OSError, BadFile):
+        return None
+
+
+def is_of(certificate: Certificate, uids: set[str], profile: Profile) -> bool:
+    """Tell whether a certificate is of these instances, this profile and the table of now.
 
     Args:
-        folder: of a study.
-        uids: what all its instances are called after the door, whether they pass or are held.
+        certificate: of an earlier run.
+        uids: what all instances are called after the door, whether they pass or are held.
         profile: what may leave now.
     """
-    try:
-        content = json.loads((folder / CERTIFICATE_FILE).read_text(encoding="utf-8"))
-        if (content.pop("format"), content.pop("version")) != (_FORMAT, _VERSION):
-            return None
-        found = Certificate(
-            **content
-            | {
-                "study_uid": HubStudyUid(content["study_uid"]),
-                "subject_id": SubjectId(content["subject_id"]),
-                "options": tuple(content["options"]),
-                "outputs": {uid: Digest(each) for uid, each in content["outputs"].items()},
-            }
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    is_same_door = (found.profile, found.table_edition) == (profile.name, TABLE_EDITION)
-    is_whole = found.outputs.keys() <= uids
-    is_all = len(found.outputs) + sum(found.held.values()) == len(uids)
-    return found if is_same_door and is_whole and is_all else None
+    is_same_door = (certificate.profile, certificate.table_edition) == (profile.name, TABLE_EDITION)
+    is_all = len(certificate.outputs) + sum(certificate.held.values()) == len(uids)
+    return is_same_door and is_all and certificate.outputs.keys() <= uids
+
+
+def take_over(earlier: Path, folder: Path) -> None:
+    """Take what an earlier run wrote of a study, and this one does not know, into its new folder.
+
+    Raises:
+        OSError: It could not be made durable.
+    """
+    taken = []
+    for path in sorted(earlier.rglob("*.dcm")):
+        place = folder / path.relative_to(earlier)
+        if not place.exists():
+            place.parent.mkdir(exist_ok=True)
+            os.link(path, place)
+            taken.append(place)
+    if not taken:
+        return
+    for path in sorted(earlier.glob("certificate*.json")):
+        name = path.name
+        if name == CERTIFICATE_FILE:
+            name = f"certificate-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}.json"
+        os.link(path, folder / name)
+    sync_paths({place.parent for place in taken})

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 from sightline import clock, log
 from sightline.deid.attributes import TABLE_EDITION
+from sightline.deid.certifying import sign
 from sightline.deid.contract import Context
 from sightline.deid.dataset import Dataset, Element, ParsedFile, read_file, write_dataset
+from sightline.deid.escrow import keep_identity
 from sightline.deid.faces import may_show_face
 from sightline.deid.keep_list import keep_list
 from sightline.deid.marks import mark, options_of
@@ -99,7 +101,7 @@ def pass_door(study: IdentifiedStudy, vault: Vault, profile: Profile | None = No
             continue
         outcome = door.pass_instance(instance)
         if isinstance(outcome, str):
-            held.append(_holding(study, instance, outcome))
+            held.append(hold(study, instance, outcome))
         else:
             passed.append(outcome)
     _log.info("study_at_door", study=vault.uid(study.uid), passed=len(passed), held=len(held))
@@ -150,6 +152,8 @@ class _Door:
         self, passed: Sequence[DeidentifiedInstance], held: Sequence[Holding]
     ) -> DeidentifiedStudy:
         """Put what passed together, with its certificate."""
+        # Before anything leaves, so that every subject that is named has its way back.
+        keep_identity(self._context.vault.folder, self._context.subject_id, self._study.patient)
         uid = HubStudyUid(self._context.vault.uid(self._study.uid))
         certificate = Certificate(
             study_uid=uid,
@@ -166,7 +170,7 @@ class _Door:
             uid=uid,
             subject_id=self._context.subject_id,
             instances=tuple(passed),
-            certificate=certificate,
+            certificate=sign(certificate, self._context.vault),
         )
 
     def _clean(
@@ -246,7 +250,8 @@ def _is_own_picture(instance: IdentifiedInstance) -> bool:
     return is_picture and instance.lineage_id is not None
 
 
-def _holding(study: IdentifiedStudy, instance: IdentifiedInstance, reason: str) -> Holding:
+def hold(study: IdentifiedStudy, instance: IdentifiedInstance, reason: str) -> Holding:
+    """Describe an instance that does not pass."""
     return Holding(
         study_uid=study.uid,
         series_uid=instance.series_uid,

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import cast
 
 from sightline import clock
-from sightline.deid.certificates import is_of, write_certificate
+from sightline.deid.certificates import certificate_in, is_of, put_certificate, take_over
+from sightline.deid.certifying import sign
 from sightline.deid.door import pass_door
 from sightline.deid.profile import DEFAULT_PROFILE, Profile, load_profile
 from sightline.deid.vault import Vault
@@ -185,7 +186,8 @@ class _Run:
         subject_id = self._vault.pseudonym(study.patient)
         folder = self._target / subject_id / self._vault.uid(study.uid)
         uids = {self._vault.uid(each.uid) for each in study.instances}
-        return is_of(folder, uids, self._profile)
+        found = certificate_in(folder)
+        return found if found and is_of(found, uids, self._profile) else None
 
     def _finish(self, folder: Path, parts: list[_Written]) -> None:
         """Give a study its name, when all of it is written."""
@@ -194,14 +196,14 @@ class _Run:
         if not certificates:
             shutil.rmtree(folder, ignore_errors=True)
             return
-        certificate = _together(certificates, parts)
-        write_certificate(folder, certificate)
-        sync_folder(folder)
+        certificate = sign(_together(certificates, parts), self._vault)
+        put_certificate(folder, certificate)
         place = self._folder_of(certificate)
         make_folder(place.parent)
         if place.exists():
-            # An earlier run knew less of the study.
+            take_over(place, folder)
             place.rename(self._unfinished / f"replaced-{place.name}")
+        sync_folder(folder)
         folder.rename(place)
         sync_folder(place.parent)
         self._finished.append(certificate)

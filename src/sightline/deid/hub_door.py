@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Self
 
 from sightline.deid.contract import check_rules
-from sightline.deid.door import Passage, pass_door
+from sightline.deid.door import Passage, hold, pass_door
 from sightline.deid.explaining import Explanation, explain, explain_file
 from sightline.deid.folder import FolderPassage, Tell, deidentify_folder
 from sightline.deid.profile import Profile, load_profile
-from sightline.deid.vault import Vault
+from sightline.deid.vault import Vault, check_not_destroyed
+from sightline.errors import KeyDestroyed
 from sightline.settings import Settings
 from sightline.store.durable import make_folder, write_durably
 from sightline.values.identity import HubInstanceUid, InstanceUid
@@ -17,23 +18,32 @@ from sightline.values.study import IdentifiedStudy
 
 
 def copy_vault(source: Path, target: Path) -> None:
-    """Copy the folder of the key, readable by its owner alone.
+    """Copy the folder of the key, readable by its owner alone; nothing is removed there.
 
     Raises:
         OSError: A file cannot be read or made durable.
     """
     make_folder(target)
     target.chmod(0o700)
-    for path in sorted(source.iterdir()) if source.exists() else []:
-        if path.is_file():
-            write_durably(target / path.name, path.read_bytes(), mode=0o600)
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_dir():
+            continue
+        content = path.read_bytes()
+        if not copy.exists() or copy.read_bytes() != content:
+            make_folder(copy.parent)
+            write_durably(copy, content, mode=0o600)
 
 
 class HubDoor:
-    """Takes studies through the door with the hub's key, which stays inside."""
+    """Takes studies through the door with the hub's key, which stays inside.
 
-    def __init__(self, vault: Vault, profile: Profile) -> None:
-        self._vault = vault
+    Where the key was destroyed, everything is held.
+    """
+
+    def __init__(self, settings: Settings, vault: Vault | None, profile: Profile) -> None:
+        self._settings = settings
+        self._known = vault
         self._profile = profile
 
     @classmethod
@@ -46,15 +56,29 @@ class HubDoor:
         """
         profile = load_profile(settings.deid_profile)
         check_rules(profile)
-        return cls(Vault.open(settings), profile)
+        try:
+            return cls(settings, Vault.open(settings), profile)
+        except KeyDestroyed:
+            return cls(settings, None, profile)
+
+    @property
+    def _vault(self) -> Vault:
+        # Another process may destroy the key at any time; what is in memory must not outlive it.
+        check_not_destroyed(self._settings)
+        assert self._known is not None  # noqa: S101 - only a destroyed key is not known
+        return self._known
 
     def pass_study(self, study: IdentifiedStudy) -> Passage:
-        """De-identify a study; what is not certain is held.
+        """De-identify a study; what is not certain is held, and all of it where there is no key.
 
         Raises:
             OSError: A stored file cannot be read.
         """
-        return pass_door(study, self._vault, self._profile)
+        try:
+            return pass_door(study, self._vault, self._profile)
+        except KeyDestroyed:
+            held = tuple(hold(study, instance, "key_destroyed") for instance in study.instances)
+            return Passage(study=None, held=held)
 
     def explain(self, study: IdentifiedStudy) -> Explanation:
         """Tell what happens to each element of the first instance of a study.
@@ -76,17 +100,26 @@ class HubDoor:
         return explain_file(path, self._vault, self._profile)
 
     def names_of(self, uids: Iterable[InstanceUid]) -> dict[InstanceUid, HubInstanceUid]:
-        """Tell what instances are called in the hub, for taking them back there."""
+        """Tell what instances are called in the hub, for taking them back there.
+
+        Raises:
+            KeyDestroyed: Nobody can tell any more.
+        """
         return {uid: HubInstanceUid(self._vault.uid(uid)) for uid in uids}
 
     def hub_uid(self, uid: str) -> str:
-        """Return the UID that stands for `uid` in the hub."""
+        """Return the UID that stands for `uid` in the hub.
+
+        Raises:
+            KeyDestroyed: Nobody can tell any more.
+        """
         return self._vault.uid(uid)
 
     def pass_folder(self, path: Path, out: Path, *, processes: int, tell: Tell) -> FolderPassage:
         """De-identify the DICOM files below `path` into `out`, whole studies at a time.
 
         Raises:
+            KeyDestroyed: There is no key to do it with.
             OSError: A file cannot be read or written.
         """
         return deidentify_folder(

@@ -22,6 +22,7 @@ REASONS = {
     "drawn_in_pixels": "One value lies far beyond all others, as where text was drawn in.",
     "embedded_document": "A whole document is embedded, which no rule can clean.",
     "identity_mismatch": "The file is another instance than the catalog says.",
+    "key_destroyed": "The key of the hub was destroyed; nobody new can be named in it.",
     "no_patient_id": "Without a patient ID the patient cannot be told from others.",
     "overlay_in_pixels": "An overlay is hidden in the unused bits of the pixels.",
     "pixel_data_length": "There is more pixel data than the image has pixels.",

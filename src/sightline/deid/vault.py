@@ -19,7 +19,7 @@ from typing import Self
 
 from sightline import log
 from sightline.deid.vocabulary import words_of
-from sightline.errors import BadSettings
+from sightline.errors import BadSettings, KeyDestroyed
 from sightline.settings import Settings
 from sightline.store.durable import make_folder, sync_folder, write_durably
 from sightline.values.identity import Patient, SubjectId
@@ -29,6 +29,7 @@ _log = log.get("deid")
 KEY_FILE = "hub.key"
 WORDS_FILE = "words.txt"
 FINGERPRINT_FILE = "vault.fingerprint"
+DESTROYED_FILE = "vault.destroyed"
 
 _FORMAT = "sightline-vault 1"
 _KEY_BYTES = 32
@@ -45,10 +46,12 @@ class Vault:
     Attributes:
         words: further words of this site that may stand in descriptions and class names, from
             `words.txt` in the vault's folder.
+        folder: where the key lies; None for a key that lies nowhere.
     """
 
     _key: bytes = dataclasses.field(repr=False)
     words: frozenset[str] = frozenset()
+    folder: Path | None = None
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -57,7 +60,9 @@ class Vault:
         Raises:
             BadSettings: The key is damaged, or is missing or another one though the hub was
                 already in use.
+            KeyDestroyed: The key was destroyed on purpose.
         """
+        check_not_destroyed(settings)
         vault = cls.at(settings.vault_dir, may_make=not _fingerprint_file(settings).exists())
         _check_fingerprint(vault.fingerprint, _fingerprint_file(settings))
         return vault
@@ -80,7 +85,7 @@ class Vault:
             _make_key(path)
         if path.stat().st_mode & 0o077:
             _log.warning("vault_key_is_open_to_others", hint="chmod 600 the key file")
-        return cls(_read_key(path), _read_words(folder / WORDS_FILE))
+        return cls(_read_key(path), _read_words(folder / WORDS_FILE), folder)
 
     def pseudonym(self, patient: Patient) -> SubjectId:
         """Return the subject a patient is in the hub, such as `S-4KQ7X2M5NA`.
@@ -115,8 +120,34 @@ class Vault:
         """Tell this key from others, without telling the key."""
         return self._digest("fingerprint").hex()
 
+    def derived(self, purpose: str, *parts: str) -> bytes:
+        """Return a 32-byte key of its own for another purpose; it does not lead back to this one.
+
+        The names of this class take other purposes, so that no key is ever also a name.
+        """
+        return self._digest("derived", purpose, *parts)
+
     def _digest(self, purpose: str, *parts: str) -> bytes:
         return _digest(self._key, purpose, *parts)
+
+
+def destroyed_file(settings: Settings) -> Path:
+    """Return the file of the hub that says that its key was destroyed."""
+    return settings.hub_dir / DESTROYED_FILE
+
+
+def check_not_destroyed(settings: Settings) -> None:
+    """Do nothing while the hub has a key.
+
+    Raises:
+        KeyDestroyed: It was destroyed on purpose.
+    """
+    if destroyed_file(settings).exists():
+        raise KeyDestroyed(
+            "the key of this hub was destroyed: nothing new passes the door",
+            hint="Collections, training and trace go on with what the hub holds. New studies "
+            "need a hub of their own: give it a data directory of its own.",
+        )
 
 
 def _fingerprint_file(settings: Settings) -> Path:

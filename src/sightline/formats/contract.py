@@ -39,6 +39,7 @@ FORMATS: Registry[Format] = Registry(
     skip=frozenset(
         {
             "bare_dataset",
+            "certificate",
             "class_codes",
             "contract",
             "csa_header",

@@ -23,6 +23,7 @@ from sightline.catalog.hub_tables import (
 )
 from sightline.engines.limited import Limits
 from sightline.errors import BadFile
+from sightline.formats.certificate import certificate_document
 from sightline.formats.dicom_file import Header, read_header
 from sightline.formats.dicom_image import read_volumes
 from sightline.formats.seg import SEGMENTATION_STORAGE, read_seg
@@ -113,13 +114,16 @@ def _enter_instances(
 
 
 def _enter_certificate(connection: sa.Connection, certificate: Certificate) -> None:
-    content = dataclasses.asdict(certificate)
+    content = certificate_document(certificate)
     newest = connection.execute(
         sa.select(CERTIFICATE.c.content)
         .where(CERTIFICATE.c.study_uid == certificate.study_uid)
         .order_by(CERTIFICATE.c.id.desc())
     ).scalar()
-    if newest is None or newest["outputs"] != content["outputs"]:
+    is_same = newest is not None and all(
+        newest.get(name) == content.get(name) for name in ("version", "outputs", "public_key")
+    )
+    if not is_same:
         connection.execute(
             CERTIFICATE.insert().values(
                 study_uid=certificate.study_uid,

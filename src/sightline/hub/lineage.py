@@ -90,6 +90,28 @@ def trace(hub: Hub, id_or_name: str, direction: Direction) -> Trace:
     return Trace(start=start, steps=tuple(steps))
 
 
+def count_result_links(hub: Hub) -> int:
+    """Count the edges from results, which the archive knows by their patients, to series."""
+    with hub.database.read() as connection:
+        query = sa.select(sa.func.count()).select_from(EDGE).where(_joins_stores())
+        return int(connection.execute(query).scalar_one())
+
+
+def cut_result_links(hub: Hub) -> None:
+    """Remove those edges, so that no result leads from its patient to a subject.
+
+    What a result owes to its model, and the model to those it was learned from, stays.
+    """
+    with hub.database.write() as connection:
+        connection.execute(EDGE.delete().where(_joins_stores()))
+
+
+def _joins_stores() -> sa.ColumnElement[bool]:
+    results = sa.select(NODE.c.id).where(NODE.c.kind.in_(("prediction", "result")))
+    series = sa.select(NODE.c.id).where(NODE.c.kind == "series")
+    return EDGE.c.child.in_(results) & EDGE.c.parent.in_(series)
+
+
 def _neighbours(
     connection: sa.Connection, ids: list[LineageId], direction: Direction
 ) -> list[tuple[LineageId, Node]]:

@@ -75,6 +75,8 @@ class Certificate:
         actions: how often each action was taken, by name.
         outputs: digest of every instance that left, by hub UID.
         held: how many instances stay in quarantine, by reason.
+        public_key: of the hub that signed it, hexadecimal; empty where nobody did.
+        signature: over all the rest, hexadecimal.
     """
 
     study_uid: HubStudyUid
@@ -86,6 +88,8 @@ class Certificate:
     outputs: dict[str, Digest]
     held: dict[str, int]
     created_at: str
+    public_key: str = ""
+    signature: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,126 @@
+"""Re-keying: what the hub holds, under the names and dates of one project.
+
+Every object here passed the door already. Subject, readers and UIDs get names of the project, and
+dates move once more by the subject's own number of days in it. Private values of no known kind are
+left out; everything else stays, byte for byte. So references resolve within a project, intervals
+stay exact, and two projects share no name.
+"""
+
+from sightline.deid import dates, reader, subject, uids
+from sightline.deid.attributes import facts
+from sightline.deid.contract import Context, Decision
+from sightline.deid.dataset import Dataset, Element, read_file, write_dataset
+from sightline.deid.keep_list import TYPE_OPTIONAL, Attribute, keep_list
+from sightline.deid.profile import DEFAULT_PROFILE, load_profile
+from sightline.deid.vault import Vault
+from sightline.deid.walk import PLACEHOLDER
+from sightline.errors import BadFile
+from sightline.formats.dicom_file import part10
+from sightline.values.identity import HubInstanceUid, HubSeriesUid, Patient, SubjectId
+
+_SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
+_RULES: dict[str, Decision] = {
+    "subject": subject.clean,
+    "reader": reader.clean,
+    "uids": uids.clean,
+    "dates": dates.clean,
+}
+# What passed the door without a line in the keep list still names nothing by these.
+_RULES_BY_VR = {"UI": "uids", "DA": "dates", "DT": "dates"}
+# Nobody can tell what stands in these where no line names them.
+_OPAQUE_VRS = frozenset({"", "PN", "SQ", "UN"})
+
+
+class Rekeying:
+    """Gives what leaves the hub the names of one project."""
+
+    def __init__(self, project: Vault) -> None:
+        self._project = project
+
+    def subject(self, subject_id: SubjectId) -> SubjectId:
+        """Return what a subject of the hub is called in the project."""
+        return self._project.pseudonym(_as_patient(subject_id))
+
+    def series(self, uid: HubSeriesUid) -> HubSeriesUid:
+        """Return what a series of the hub is called in the project."""
+        return HubSeriesUid(self._project.uid(uid))
+
+    def instance(self, uid: HubInstanceUid) -> HubInstanceUid:
+        """Return what an instance of the hub is called in the project."""
+        return HubInstanceUid(self._project.uid(uid))
+
+    def content(self, content: bytes, subject_id: SubjectId) -> bytes:
+        """Return an object of the hub with the names and dates of the project.
+
+        Args:
+            content: the Part 10 file.
+            subject_id: whose it is in the hub.
+
+        Raises:
+            NotDicom: The object cannot be read.
+            BadFile: A value in it is not what the door lets pass.
+        """
+        parsed = read_file(content, (tag for tag, fact in facts().items() if fact.vr == "SQ"))
+        context = Context(
+            vault=self._project,
+            subject_id=self.subject(subject_id),
+            offset_days=self._project.date_offset_days(_as_patient(subject_id)),
+            keep_list=keep_list(load_profile(DEFAULT_PROFILE)),
+        )
+        elements = _rekeyed(parsed.elements, context)
+        return part10(
+            write_dataset(elements, parsed.transfer_syntax_uid),
+            sop_class_uid=_text(elements[_SOP_CLASS]),
+            sop_instance_uid=_text(elements[_SOP_INSTANCE]),
+            transfer_syntax_uid=parsed.transfer_syntax_uid,
+        )
+
+
+def _rekeyed(elements: Dataset, context: Context) -> Dataset:
+    return {
+        tag: _element(tag, element, context)
+        for tag, element in elements.items()
+        if not (tag >> 16 & 1 and tag not in facts() and element.vr in _OPAQUE_VRS)
+    }
+
+
+def _element(tag: int, element: Element, context: Context) -> Element:
+    if element.items is not None:
+        return element._replace(items=tuple(_rekeyed(item, context) for item in element.items))
+    fact = facts().get(tag)
+    by_vr = _RULES_BY_VR.get(element.vr, "")
+    rule = fact.kind if fact and fact.kind in _RULES else by_vr
+    is_empty = bytes(element.value).strip(b"\0 ") in {b"", PLACEHOLDER}
+    if not rule or (is_empty and rule != "subject"):
+        return element
+    # An implicit file does not say its VRs; the dictionary does.
+    attribute = _attribute(tag, element.vr or (fact.vr if fact else ""), rule)
+    value = _RULES[rule](bytes(element.value), attribute, context)
+    if value is None:
+        raise BadFile(
+            f"attribute {tag:08X} holds a value that does not pass the door",
+            hint="Let the study pass the door again, then make the release once more.",
+        )
+    return element._replace(value=value)
+
+
+def _attribute(tag: int, vr: str, rule: str) -> Attribute:
+    return Attribute(
+        tag=tag,
+        keyword="",
+        vr=vr,
+        least=1,
+        most=None,
+        rule=rule,
+        top_type=TYPE_OPTIONAL,
+        nested_type=TYPE_OPTIONAL,
+        other_types={},
+    )
+
+
+def _as_patient(subject_id: SubjectId) -> Patient:
+    return Patient(patient_id=subject_id)
+
+
+def _text(element: Element) -> str:
+    return bytes(element.value).decode("latin-1").strip("\0 ")

@@ -1,0 +1,251 @@
+"""Re-keyed objects: new names and dates, the same everything else."""
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from sightline.deid.attributes import attributes, sequence_tags
+from sightline.deid.dataset import Dataset, Element, read_file, write_dataset
+from sightline.deid.projects import open_project
+from sightline.deid.rekeying import Rekeying
+from sightline.deid.uids import is_standard
+from sightline.deid.vault import Vault
+from sightline.errors import BadFile
+from sightline.formats.dicom_file import part10
+from sightline.formats.dicom_image import read_volume
+from sightline.formats.seg import read_seg
+from sightline.phantoms.people import visit
+from sightline.phantoms.series import write_series
+from sightline.values.identity import HubInstanceUid, HubSeriesUid, SubjectId
+from sightline.values.study import DeidentifiedStudy
+from tests.deid import hostile
+from tests.deid.studies import general, pass_files, private_uids, read, results_of, volume, written
+from tests.deid.test_door import PASSING, SYNTAXES, canary_passage
+from tests.verification import dicom_errors
+
+
+@pytest.fixture
+def names(vault: Vault) -> Rekeying:
+    return Rekeying(open_project(vault, "trial-7"))
+
+
+def study(folder: Path, vault: Vault, *, number: int = 0) -> DeidentifiedStudy:
+    """Take a series through the door, and with it a mask and a report."""
+    series = write_series(volume(), folder / f"in-{number}", visit=visit(1, number=number))
+    results = [
+        written(folder / f"{number}-{place}", content)
+        for place, content in enumerate(results_of(series))
+    ]
+    return pass_files([*series.files, *results], vault)
+
+
+def rekeyed(study: DeidentifiedStudy, names: Rekeying) -> list[pydicom.FileDataset]:
+    return [read(names.content(each.content, study.subject_id)) for each in study.instances]
+
+
+def moment(dataset: pydicom.FileDataset) -> dt.datetime:
+    text = f"{dataset.StudyDate}{str(dataset.StudyTime)[:6]}"
+    return dt.datetime.strptime(text, "%Y%m%d%H%M%S")  # noqa: DTZ007 - of the scanner
+
+
+def test_no_name_of_the_hub_is_left_and_references_resolve(
+    tmp_path: Path, vault: Vault, names: Rekeying
+) -> None:
+    before = study(tmp_path, vault)
+    after = rekeyed(before, names)
+    old = set().union(*(private_uids(read(each.content)) for each in before.instances))
+    new = set().union(*(private_uids(each) for each in after))
+    assert not old & new
+    assert len(new) == len(old)  # one to one
+    for each, dataset in zip(before.instances, after, strict=True):
+        assert dataset.SOPInstanceUID == names.instance(each.uid)
+        assert dataset.file_meta.MediaStorageSOPInstanceUID == names.instance(each.uid)
+        assert dataset.SeriesInstanceUID == names.series(each.series_uid)
+        assert dataset.PatientID == dataset.PatientName == names.subject(before.subject_id)
+        content = names.content(each.content, before.subject_id)
+        for uid in old:
+            assert uid.encode() not in content
+        assert before.subject_id.encode() not in content
+    images = {
+        each.SOPInstanceUID
+        for each in after
+        if "PixelData" in each and "SegmentSequence" not in each
+    }
+    seg = next(each for each in after if "SegmentSequence" in each)
+    report = next(each for each in after if each.Modality == "SR")
+    referenced = {
+        item.ReferencedSOPInstanceUID
+        for series in seg.ReferencedSeriesSequence
+        for item in series.ReferencedInstanceSequence
+    }
+    assert referenced == images
+    cited = {
+        str(element.value)
+        for element in report.iterall()
+        if element.keyword == "ReferencedSOPInstanceUID"
+    }
+    assert cited <= images | {seg.SOPInstanceUID}
+    assert seg.SOPInstanceUID in cited
+
+
+def test_pixels_mask_and_geometry_stay(tmp_path: Path, vault: Vault, names: Rekeying) -> None:
+    before = study(tmp_path, vault)
+    files, seg = [], b""
+    for number, each in enumerate(before.instances):
+        content = names.content(each.content, before.subject_id)
+        old, new = read(each.content), read(content)
+        assert old.get("PixelData") == new.get("PixelData")
+        if "SegmentSequence" in new:
+            seg = content
+            assert [each.SegmentLabel for each in new.SegmentSequence] == [
+                each.SegmentLabel for each in old.SegmentSequence
+            ]
+        elif "PixelData" in new:
+            files.append(written(tmp_path / f"out-{number}.dcm", content))
+        assert general(dicom_errors(content)) <= general(dicom_errors(each.content))
+    found = read_volume(files)
+    np.testing.assert_array_equal(found.voxels, volume().voxels)
+    assert found.geometry.affine == volume().geometry.affine
+    assert read_seg(seg, found.geometry).mask.any()
+
+
+def test_intervals_stay_to_the_second(tmp_path: Path, vault: Vault, names: Rekeying) -> None:
+    studies = [study(tmp_path, vault, number=number) for number in (0, 1)]
+    old = [moment(read(each.instances[0].content)) for each in studies]
+    new = [moment(rekeyed(each, names)[0]) for each in studies]
+    assert new[1] - new[0] == old[1] - old[0]
+    assert new[0] < old[0]
+    assert names.subject(studies[0].subject_id) == names.subject(studies[1].subject_id)
+
+
+def test_two_projects_share_nothing(tmp_path: Path, vault: Vault, names: Rekeying) -> None:
+    before = study(tmp_path, vault)
+    other = Rekeying(open_project(vault, "trial-8"))
+    for one, two in zip(rekeyed(before, names), rekeyed(before, other), strict=True):
+        assert not private_uids(one) & private_uids(two)
+        assert one.PatientID != two.PatientID
+        assert one.StudyDate != two.StudyDate
+        for author in ("ContentCreatorName", "PersonName"):
+            if one.get(author):
+                assert one[author].value != two[author].value
+
+
+def test_the_same_object_gives_the_same_bytes(
+    tmp_path: Path, vault: Vault, names: Rekeying
+) -> None:
+    before = study(tmp_path, vault)
+    again = Rekeying(open_project(Vault.at(tmp_path / "vault"), "trial-7"))
+    for each in before.instances:
+        content = names.content(each.content, before.subject_id)
+        assert again.content(each.content, before.subject_id) == content
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("sop_class_uid", [hostile.CT, PASSING[0], PASSING[-1]])
+def test_whatever_passes_the_door_is_rekeyed_in_every_syntax(
+    tmp_path: Path, names: Rekeying, sop_class_uid: str, syntax: str
+) -> None:
+    passed = canary_passage(tmp_path, sop_class_uid, syntax).study
+    assert passed is not None
+    given = passed.instances[0].content
+    old, new = (
+        list(flat(read_file(content, sequence_tags()).elements))
+        for content in (given, names.content(given, passed.subject_id))
+    )
+    assert [tag for tag, _ in old] == [tag for tag, _ in new]
+    moved = {before for (tag, before), (_, after) in zip(old, new, strict=True) if before != after}
+    rules = {
+        attributes()[tag].rule for tag, before in old if before in moved and tag in attributes()
+    }
+    assert rules <= {"subject", "reader", "uids", "dates"}
+    assert {"subject", "uids", "dates"} <= rules
+    assert not {each for each in uids_of(old) & uids_of(new) if not is_standard(each)}
+
+
+def flat(elements: Dataset) -> Iterator[tuple[int, bytes]]:
+    for tag, element in elements.items():
+        yield tag, bytes(element.value)
+        for item in element.items or ():
+            yield from flat(item)
+
+
+def uids_of(values: list[tuple[int, bytes]]) -> set[str]:
+    return {
+        each.decode().strip("\0 ")
+        for tag, value in values
+        if tag in attributes() and attributes()[tag].vr == "UI"
+        for each in value.split(b"\\")
+    }
+
+
+@pytest.mark.parametrize("sop_class_uid", PASSING)
+def test_every_kind_of_object_is_rekeyed(
+    tmp_path: Path, names: Rekeying, sop_class_uid: str
+) -> None:
+    passed = canary_passage(tmp_path, sop_class_uid, hostile.EXPLICIT).study
+    assert passed is not None
+    before = read(passed.instances[0].content)
+    after = read(names.content(passed.instances[0].content, passed.subject_id))
+    assert not private_uids(before) & private_uids(after)
+    same = {"UI", "DA", "DT", "PN", "SQ"}
+    changed = {
+        each.keyword
+        for each in before
+        if each.VR not in same and after[each.tag].value != each.value
+    }
+    assert changed <= {"PatientID"}
+    dates = [each.tag for each in before if each.VR in {"DA", "DT"} and each.value]
+    assert dates
+    assert all(before[tag].value != after[tag].value for tag in dates)
+
+
+def test_private_values_are_rekeyed_by_their_vr_or_left_out(
+    tmp_path: Path, vault: Vault, names: Rekeying
+) -> None:
+    before = study(tmp_path, vault).instances[0]
+    parsed = read_file(before.content, ())
+    private = {
+        0x20050010: Element("LO", b"Philips MR Imaging DD 001 "),
+        0x2005100E: Element("FL", b"\0\0\x80?"),
+        0x20051000: Element("UI", b"2.25.7"),
+        0x20051001: Element("DA", b"20240131"),
+        0x20051002: Element("UN", b"2.25.7"),
+        0x20051003: Element("PN", b"R-AAAAAAAAAA"),
+    }
+    content = part10(
+        write_dataset(parsed.elements | private, parsed.transfer_syntax_uid),
+        sop_class_uid=before.sop_class_uid,
+        sop_instance_uid=before.uid,
+        transfer_syntax_uid=parsed.transfer_syntax_uid,
+    )
+    after = read(names.content(content, SubjectId("S-AAAAAAAAAA")))
+    assert after[0x2005100E].value == 1.0
+    assert after[0x20051000].value == names.instance(HubInstanceUid("2.25.7"))
+    assert after[0x20051001].value != "20240131"
+    assert 0x20051002 not in after
+    assert 0x20051003 not in after
+
+
+def test_a_value_that_never_passed_the_door_is_an_error(vault: Vault, tmp_path: Path) -> None:
+    names = Rekeying(open_project(vault, "trial-7"))
+    before = study(tmp_path, vault).instances[0]
+    parsed = read_file(before.content, ())
+    elements = parsed.elements | {0x00080020: Element("DA", b"MONDAY  ")}
+    odd = part10(
+        write_dataset(elements, parsed.transfer_syntax_uid),
+        sop_class_uid=before.sop_class_uid,
+        sop_instance_uid=before.uid,
+        transfer_syntax_uid=parsed.transfer_syntax_uid,
+    )
+    with pytest.raises(BadFile, match="00080020"):
+        names.content(odd, SubjectId("S-AAAAAAAAAA"))
+
+
+def test_names_of_series_and_instances_agree(names: Rekeying) -> None:
+    assert str(names.series(HubSeriesUid("2.25.5"))) == str(
+        names.instance(HubInstanceUid("2.25.5"))
+    )
