@@ -78,7 +78,7 @@ def deid(
 @APP.command("explain")
 def explain(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="One DICOM file.")],
+    file: Annotated[Path, typer.Argument(help="One DICOM file.", exists=True, dir_okay=False)],
     values: Annotated[
         bool, typer.Option("--values", help="Print the values too: they are the patient's.")
     ] = False,
