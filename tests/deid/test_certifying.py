@@ -8,9 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from sightline.catalog.hub_tables import CERTIFICATE, INSTANCE, STUDY
+from sightline.deid.certificates import CERTIFICATE_FILE
 from sightline.deid.certifying import Verified, verify_folder, verify_hub
 from sightline.deid.door import pass_door
-from sightline.deid.folder import CERTIFICATE_FILE, deidentify_folder
+from sightline.deid.folder import deidentify_folder
 from sightline.deid.signing import Signer
 from sightline.deid.vault import Vault
 from sightline.errors import Refused, UnknownName

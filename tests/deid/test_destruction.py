@@ -11,10 +11,10 @@ from sightline.archive.studies import study
 from sightline.audit.anchor import Anchor
 from sightline.catalog.hub_tables import EDGE, STUDY
 from sightline.deid import destruction
+from sightline.deid.certificates import CERTIFICATE_FILE
 from sightline.deid.certifying import verify_hub
 from sightline.deid.destruction import destroy, overwrite, plan_destruction, public_key_of
 from sightline.deid.escrow import make_escrow_key
-from sightline.deid.folder import CERTIFICATE_FILE
 from sightline.deid.hub_door import HubDoor
 from sightline.deid.projects import open_project
 from sightline.deid.reidentification import reidentify
@@ -125,7 +125,9 @@ def test_the_door_holds_what_comes_and_no_key_is_made_anew(used: House, tmp_path
                 ask(door)
         write_series(tmp_path / "in", 1)
         with pytest.raises(KeyDestroyed):
-            door.pass_folder(tmp_path / "in", tmp_path / "out", tell=lambda _done, _total: None)
+            door.pass_folder(
+                tmp_path / "in", tmp_path / "out", processes=1, tell=lambda _done, _total: None
+            )
         assert not list(tmp_path.glob(f"out/**/{CERTIFICATE_FILE}"))
     with pytest.raises(KeyDestroyed):
         Vault.open(used.settings)

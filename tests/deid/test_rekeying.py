@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from sightline.deid.attributes import attributes, sequence_tags
+from sightline.deid.attributes import facts
 from sightline.deid.dataset import Dataset, Element, read_file, write_dataset
 from sightline.deid.projects import open_project
 from sightline.deid.rekeying import Rekeying
@@ -23,6 +23,7 @@ from sightline.phantoms.series import write_series
 from sightline.values.identity import HubInstanceUid, HubSeriesUid, SubjectId
 from sightline.values.study import DeidentifiedStudy
 from tests.deid import hostile
+from tests.deid.rules import KEEP
 from tests.deid.studies import general, pass_files, private_uids, read, results_of, volume, written
 from tests.deid.test_door import PASSING, SYNTAXES, canary_passage
 from tests.verification import dicom_errors
@@ -153,14 +154,12 @@ def test_whatever_passes_the_door_is_rekeyed_in_every_syntax(
     assert passed is not None
     given = passed.instances[0].content
     old, new = (
-        list(flat(read_file(content, sequence_tags()).elements))
+        list(flat(read_file(content, KEEP.sequences).elements))
         for content in (given, names.content(given, passed.subject_id))
     )
     assert [tag for tag, _ in old] == [tag for tag, _ in new]
     moved = {before for (tag, before), (_, after) in zip(old, new, strict=True) if before != after}
-    rules = {
-        attributes()[tag].rule for tag, before in old if before in moved and tag in attributes()
-    }
+    rules = {facts()[tag].kind for tag, before in old if before in moved and tag in facts()}
     assert rules <= {"subject", "reader", "uids", "dates"}
     assert {"subject", "uids", "dates"} <= rules
     assert not {each for each in uids_of(old) & uids_of(new) if not is_standard(each)}
@@ -177,7 +176,7 @@ def uids_of(values: list[tuple[int, bytes]]) -> set[str]:
     return {
         each.decode().strip("\0 ")
         for tag, value in values
-        if tag in attributes() and attributes()[tag].vr == "UI"
+        if tag in facts() and facts()[tag].vr == "UI"
         for each in value.split(b"\\")
     }
 
