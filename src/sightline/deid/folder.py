@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from sightline.deid.door import Passage, pass_door
 from sightline.deid.vault import Vault
@@ -16,6 +17,9 @@ from sightline.values.identity import Digest, InstanceUid, Patient, SeriesUid, S
 from sightline.values.study import DeidentifiedStudy, IdentifiedInstance, IdentifiedStudy
 
 CERTIFICATE_FILE = "certificate.json"
+
+# Study Instance UID, Patient ID and its issuer.
+_StudyKey: TypeAlias = tuple[str, str, str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,8 +95,8 @@ def _check(source: Path, target: Path) -> None:
 
 
 def _studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:
-    patients: dict[tuple[str, str, str], Patient] = {}
-    instances: dict[tuple[str, str, str], dict[str, IdentifiedInstance]] = {}
+    patients: dict[_StudyKey, Patient] = {}
+    instances: dict[_StudyKey, dict[str, IdentifiedInstance]] = {}
     not_dicom: list[Path] = []
     for path in paths:
         content = path.read_bytes()
@@ -107,6 +111,7 @@ def _studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:
         # A second copy of an instance is the same instance.
         found = instances.setdefault(key, {})
         found.setdefault(header.instance_uid, _instance(path, content, header))
+    _join_without_issuer(patients, instances)
     studies = [
         IdentifiedStudy(
             uid=StudyUid(key[0]),
@@ -117,6 +122,17 @@ def _studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:
         for key in patients
     ]
     return studies, not_dicom
+
+
+def _join_without_issuer(
+    patients: dict[_StudyKey, Patient], instances: dict[_StudyKey, dict[str, IdentifiedInstance]]
+) -> None:
+    """Give what was made of a study's images, and names no issuer, to the images' patient."""
+    for key in [key for key in patients if not key[2]]:
+        named = [other for other in patients if other[:2] == key[:2] and other[2]]
+        if len(named) == 1:
+            instances[named[0]] = instances.pop(key) | instances[named[0]]
+            del patients[key]
 
 
 def _instance(path: Path, content: bytes, header: Header) -> IdentifiedInstance:
