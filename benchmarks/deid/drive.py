@@ -25,14 +25,19 @@ def drive(clean: Clean) -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--durable", action="store_true", help="fsync each file and its folder")
-    parser.add_argument("--limit-s", type=int, default=0, help="give a file up after this time")
+    parser.add_argument(
+        "--limit-s",
+        type=int,
+        default=0,
+        help="give a file up after this time on the processor, however busy the machine",
+    )
     given = parser.parse_args()
-    signal.signal(signal.SIGALRM, _give_up)
+    signal.signal(signal.SIGPROF, _give_up)
     failed = {}
     began, began_cpu = time.perf_counter(), time.process_time()
     for path in sorted(given.source.iterdir()):
         target = given.target / path.name
-        signal.alarm(given.limit_s)
+        signal.setitimer(signal.ITIMER_PROF, given.limit_s)
         try:
             clean(path, target)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a peer raises is counted
@@ -40,7 +45,7 @@ def drive(clean: Clean) -> None:
             target.unlink(missing_ok=True)
             continue
         finally:
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         if given.durable:
             _sync(target)
             _sync(given.target)

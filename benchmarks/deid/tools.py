@@ -51,7 +51,7 @@ def run(name: str, source: Path, target: Path, *, durable: bool = False, limit_s
         source: a folder of files.
         target: a new folder beside which a tool may keep its data.
         durable: make a peer fsync every file, as ours always does.
-        limit_s: after how many seconds a peer gives up a file; 0 for never.
+        limit_s: after how many seconds on the processor a peer gives up a file; 0 for never.
     """
     target.mkdir(parents=True)
     options = ["--data-dir", str(_data_of(target))] if name == OURS else ["--limit-s", str(limit_s)]
