@@ -3,6 +3,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find src -type f -not -path '*/__pycache__/*' -not -path '*/web/ohif/*') pyproject.toml
+# What benchmarks/bench_deid.py runs beside us.
+PEERS := dicognito dicom-anonymizer deid
+PEER_dicognito := dicognito==0.19.0
+PEER_dicom-anonymizer := dicom-anonymizer==2.1.0
+PEER_deid := deid==0.4.13
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test check quick docs bench gates install install-tests system-packages clean
@@ -29,7 +34,7 @@ check: install-tests  ## Lint, types, layers and docs.
 docs: install-tests  ## Write the generated pages of docs/reference.
 	$(BIN)/python tools/make_reference.py
 
-bench: install-tests  ## Run every benchmark; each prints one JSON line.
+bench: install-tests $(PEERS:%=.peers/%/installed)  ## Run every benchmark; each prints one JSON line a claim.
 	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 gates: install-tests  ## Run the gates at full size (hours).
@@ -67,6 +72,12 @@ $(VENV)/installed-tests: $(VENV)/installed
 	$(PYTHON) -m venv .peers/s3
 	.peers/s3/bin/pip install --quiet 'moto[s3]==5.2.5' flask flask-cors && touch $@ || \
 	  echo "No server that speaks S3 could be installed; its tests will be skipped."
+
+# Each peer apart as well.
+$(PEERS:%=.peers/%/installed): .peers/%/installed:
+	$(PYTHON) -m venv .peers/$*
+	.peers/$*/bin/pip install --quiet $(PEER_$*) && touch $@ || \
+	  echo "$* could not be installed; bench_deid.py runs without it."
 
 system-packages:
 	@sh tools/system_packages.sh

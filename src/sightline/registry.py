@@ -4,9 +4,11 @@ A plug-in's file name is its name, and it defines `PLUGIN`. Listing names import
 """
 
 import dataclasses
+import functools
 import importlib
 import importlib.metadata
 import pkgutil
+import sys
 from typing import Generic, TypeVar
 
 from sightline.errors import NameTaken, UnknownName
@@ -69,7 +71,7 @@ class Registry(Generic[Plugin]):
             for module in pkgutil.iter_modules(folder)
             if not module.name.startswith("_") and module.name not in self.skip
         }
-        for entry in importlib.metadata.entry_points(group=self.package):
+        for entry in _entry_points(self.package, tuple(sys.path)):
             if entry.name in targets and targets[entry.name] != entry.module:
                 raise NameTaken(
                     f"{entry.name!r} of {entry.module} is already {targets[entry.name]}",
@@ -77,3 +79,9 @@ class Registry(Generic[Plugin]):
                 )
             targets[entry.name] = entry.module
         return targets
+
+
+@functools.lru_cache
+def _entry_points(group: str, _path: tuple[str, ...]) -> importlib.metadata.EntryPoints:
+    """Read once what the packages on the path offer: it takes a file of each of them."""
+    return importlib.metadata.entry_points(group=group)

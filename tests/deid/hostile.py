@@ -36,7 +36,7 @@ _BINARY = frozenset(
     ["AT", "FD", "FL", "OB", "OD", "OF", "OL", "OV", "OW", "SL", "SS", "SV", "UL", "UN", "US", "UV"]
 )
 # A canary there is a reason to hold the instance, which other tests show.
-_HELD = frozenset(
+HELD = frozenset(
     {
         0x00080008,  # Image Type
         0x00080064,  # Conversion Type
@@ -123,11 +123,7 @@ def every_attribute(canaries: Canaries) -> Tree:
     planted: Tree = {}
     for tag, (vrs, _, _, _, _) in sorted(DicomDictionary.items()):
         vr = vrs.split(" or ")[0]
-        if (
-            tag in _HELD
-            or tag >> 16 in {0x0000, 0x0002, 0x7FE0, 0xFFFE}
-            or vr in {"SQ", "TM", "AS"}
-        ):
+        if tag in HELD or tag >> 16 in {0x0000, 0x0002, 0x7FE0, 0xFFFE} or vr in {"SQ", "TM", "AS"}:
             continue
         if vr in _TEXT | _BINARY | {"DA", "DT", "DS", "IS", "PN", "UI"}:
             planted[tag] = (vr, canaries.value(vr))
@@ -220,7 +216,7 @@ def undefined(canaries: Canaries) -> Tree:
     return found
 
 
-def part10(tree: Tree, syntax: str, canaries: Canaries) -> bytes:
+def part10(tree: Tree, syntax: str, canaries: Canaries, *, is_trailed: bool = True) -> bytes:
     """Write a file with identifiers in preamble and file meta, and after the last element."""
     meta: Tree = {
         0x00020001: ("OB", b"\0\1"),
@@ -237,7 +233,7 @@ def part10(tree: Tree, syntax: str, canaries: Canaries) -> bytes:
     }
     written = encode(meta, EXPLICIT)
     length = encode({0x00020000: ("UL", len(written))}, EXPLICIT)
-    content = encode(tree, syntax) + canaries.value("LO")
+    content = encode(tree, syntax) + (canaries.value("LO") if is_trailed else b"")
     if syntax == DEFLATED:
         deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         content = deflater.compress(content) + deflater.flush()
@@ -298,7 +294,7 @@ def _bytes(element: tuple[str, Value]) -> bytes:
 
 def survivors(content: bytes) -> list[str]:
     """List what is left of any identifier: as text, in UTF-16, base64, hex, or deflated."""
-    looked_at = [content, *_inflated(content)]
+    looked_at = [content, *inflated(content)]
     return sorted(
         {what for haystack in looked_at for what, needle in _needles() if needle in haystack}
     )
@@ -323,7 +319,7 @@ def _needles() -> Iterator[tuple[str, bytes]]:
                 yield f"name in {charset!r}", part
 
 
-def _inflated(content: bytes) -> Iterator[bytes]:
+def inflated(content: bytes) -> Iterator[bytes]:
     offset = content.find(b"DICM") + 4
     length = struct.unpack_from("<L", content, offset + 8)[0]
     try:

@@ -85,3 +85,24 @@ def test_source_and_target_never_mix(tmp_path: Path, vault: Vault) -> None:
             deidentify_folder(given, out, vault)
     with pytest.raises(Refused, match="no "):
         deidentify_folder(tmp_path / "nowhere", tmp_path / "out", vault)
+
+
+def test_a_result_without_an_issuer_is_of_the_patient_of_its_study(
+    tmp_path: Path, vault: Vault
+) -> None:
+    given, out = tmp_path / "in", tmp_path / "out"
+    given.mkdir()
+    kinds = {"1": "HOSPITAL", "2": "", "3": "CLINIC", "4": ""}
+    for number, issuer in kinds.items():
+        # Whose patient the fourth is, nobody can tell: two issuers have one with this id.
+        study = "1.2.826.0.1.3680043.10.1234." + ("8" if number == "2" else "9")
+        names = {"IssuerOfPatientID": issuer, "StudyInstanceUID": study}
+        (given / number).write_bytes(part10_of(slice_of(int(number), **names)))
+    assert len(deidentify_folder(given, out / "apart", vault).studies) == 4
+    names = {"IssuerOfPatientID": "HOSPITAL", "StudyInstanceUID": study.replace(".9", ".8")}
+    (given / "5").write_bytes(part10_of(slice_of(5, **names)))
+    passage = deidentify_folder(given, out / "joined", vault)
+    assert passage.instances == 5
+    assert len(passage.studies) == 4
+    sizes = sorted(len(list(folder.rglob("*.dcm"))) for folder in passage.studies)
+    assert sizes == [1, 1, 1, 2]

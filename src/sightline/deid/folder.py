@@ -20,7 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 from sightline import clock
 from sightline.deid.certificates import certificate_in, is_of, put_certificate, take_over
@@ -39,10 +39,13 @@ Tell = Callable[[int, int], None]
 
 _UNFINISHED = ".sightline-unfinished"
 _LOCK = ".sightline-lock"
-# A portion is what one process takes at a time: enough to be worth it, little enough for memory.
 # How often a process looks whether the one that began it is still there.
 _PARENT_S = 0.2
+# A portion is what one process takes at a time: enough to be worth it, little enough for memory.
 _MOST_FILES, _MOST_BYTES = 64, 64 * 1024**2
+
+# Study Instance UID, Patient ID and its issuer.
+_StudyKey: TypeAlias = tuple[str, str, str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -316,8 +319,8 @@ def read_studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:
     Raises:
         OSError: A file cannot be read.
     """
-    patients: dict[tuple[str, str, str], Patient] = {}
-    instances: dict[tuple[str, str, str], dict[str, IdentifiedInstance]] = {}
+    patients: dict[_StudyKey, Patient] = {}
+    instances: dict[_StudyKey, dict[str, IdentifiedInstance]] = {}
     not_dicom: list[Path] = []
     for path in paths:
         try:
@@ -331,6 +334,7 @@ def read_studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:
         # A second copy of an instance is the same instance.
         found = instances.setdefault(key, {})
         found.setdefault(header.instance_uid, _instance(path, header))
+    _join_without_issuer(patients, instances)
     studies = [
         IdentifiedStudy(
             uid=StudyUid(key[0]),
@@ -341,6 +345,17 @@ def read_studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:
         for key in patients
     ]
     return studies, not_dicom
+
+
+def _join_without_issuer(
+    patients: dict[_StudyKey, Patient], instances: dict[_StudyKey, dict[str, IdentifiedInstance]]
+) -> None:
+    """Give what was made of a study's images, and names no issuer, to the images' patient."""
+    for key in [key for key in patients if not key[2]]:
+        named = [other for other in patients if other[:2] == key[:2] and other[2]]
+        if len(named) == 1:
+            instances[named[0]] = instances.pop(key) | instances[named[0]]
+            del patients[key]
 
 
 def _header_of(path: Path) -> Header:
