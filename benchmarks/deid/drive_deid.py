@@ -2,7 +2,8 @@
 
 The default recipe removes every UID, date and time, and its documentation says not to use it
 verbatim. The one on top uses what the documentation shows: UIDs by `pydicom_uuid` with stable
-remapping, `JITTER` by the patient's own number of days, times kept, a function for the patient.
+remapping, `JITTER` by the patient's own number of days, functions for the patient and for times: a
+`KEEP` does not reach the times within sequences.
 """
 
 import hashlib
@@ -23,10 +24,10 @@ RECIPE = """FORMAT dicom
 
 ADD PatientIdentityRemoved YES
 KEEP endswith:ClassUID
-KEEP select:VR:TM
 REPLACE PatientID func:pseudonym
 REPLACE PatientName func:pseudonym
 REPLACE select:VR:UI deid_func:pydicom_uuid
+REPLACE select:VR:TM func:same
 JITTER select:VR:DA var:jitter
 JITTER select:VR:DT var:jitter
 """
@@ -39,6 +40,7 @@ def clean(source: Path, target: Path) -> None:
     digest = hashlib.sha256(SECRET + patient.encode()).hexdigest()
     parser.define("jitter", -(1 + int(digest[:8], 16) % MAX_DAYS))
     parser.define("pseudonym", lambda **_: digest[:16])
+    parser.define("same", lambda field, **_: field.element.value)
     parser.reset_preamble()
     parser.parse(remove_private=True)
     parser.dicom.save_as(target)
