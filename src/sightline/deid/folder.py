@@ -155,7 +155,8 @@ class _Run:
                 self._there_before += 1
                 yield len(study.instances)
                 continue
-            folder = self._unfinished / self._vault.uid(f"{study.uid} {study.patient.patient_id}")
+            subject_id = self._vault.pseudonym(study.patient)
+            folder = self._unfinished / f"{subject_id}-{self._vault.uid(study.uid)}"
             parts = list(_portions(study, folder))
             left[str(folder)] = [None] * len(parts)
             portions += parts
