@@ -75,6 +75,8 @@ RULES: Registry[Rule] = Registry(
             "faces",
             "folder",
             "hub_door",
+            "known_identifiers",
+            "languages",
             "marks",
             "quarantine",
             "vault",
