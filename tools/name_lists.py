@@ -1,7 +1,8 @@
 """Write the lists of names and words of the cleaner of free text, and the names it is judged by.
 
 Names come from Faker (MIT), English words from SCOWL's small list (a permissive licence of its
-own). Names that the tests tune on or judge by are drawn first and never stand in a shipped list. Run it where
+own). Names that the tests tune on or judge by are drawn first and never stand in a shipped list.
+Run it where
 both are installed: `python tools/name_lists.py /usr/share/dict/american-english-small`.
 """
 

@@ -49,7 +49,7 @@ def test_row_is_followed(tag: int, keyword: str, action: str, options: str) -> N
     elif "D" in options:
         assert attribute.rule == "dates"
     elif "T" in options or "S" in options:
-        assert attribute.rule in {"text", "sequence"}
+        assert attribute.rule in {"text", "report_text", "story", "sequence"}
     else:
         assert action != "X"
         assert attribute.rule == "nothing" or (attribute.rule, attribute.vr) == ("sequence", "SQ")
@@ -78,7 +78,8 @@ def test_every_rule_is_a_file_and_every_file_is_used() -> None:
 
 
 def test_text_names_and_bytes_never_pass_unseen() -> None:
-    seen = {"text", "technical", "terms", "nothing", "reader", "subject", "code", "dates", "age"}
+    seen = {"report_text", "story"}
+    seen |= {"text", "technical", "terms", "nothing", "reader", "subject", "code", "dates", "age"}
     for attribute in attributes().values():
         if attribute.vr in {"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UN", "UR", "UT"}:
             assert attribute.rule in seen, attribute.keyword

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from sightline.deid.attributes import Attribute
+from sightline.deid.known_identifiers import KnownIdentifiers
 from sightline.deid.vault import Vault
 from sightline.deid.vocabulary import NO_WORDS, Words
 from sightline.registry import Registry
@@ -22,6 +23,7 @@ class Context:
         site_words: words that may stand in text besides the lists of this room.
         names: words of the names that the instance holds, lower case; no description with one
             leaves, though it be on a list.
+        known: what free text is searched for; None where no free text passes.
     """
 
     vault: Vault
@@ -30,6 +32,7 @@ class Context:
     charset: str = "latin-1"
     site_words: Words = NO_WORDS
     names: Words = NO_WORDS
+    known: KnownIdentifiers | None = None
 
 
 def trial_context() -> Context:
@@ -66,6 +69,7 @@ RULES: Registry[Rule] = Registry(
     skip=frozenset(
         {
             "attributes",
+            "cleaning",
             "codes",
             "codestreams",
             "contract",
@@ -74,11 +78,14 @@ RULES: Registry[Rule] = Registry(
             "door",
             "faces",
             "folder",
+            "free_text",
             "hub_door",
             "known_identifiers",
             "languages",
             "marks",
+            "patient_records",
             "quarantine",
+            "reports",
             "vault",
             "vocabulary",
             "walk",

@@ -11,6 +11,11 @@ from sightline.deid.attributes import TABLE_EDITION, sequence_tags
 from sightline.deid.contract import Context
 from sightline.deid.dataset import Dataset, Element, ParsedFile, read_file, write_dataset
 from sightline.deid.faces import may_show_face
+from sightline.deid.known_identifiers import (
+    KnownIdentifiers,
+    known_of_elements,
+    known_of_patient,
+)
 from sightline.deid.marks import OPTIONS, PROFILE, mark
 from sightline.deid.quarantine import REASONS, reason_to_hold, storage_class_of
 from sightline.deid.vault import Vault
@@ -32,6 +37,7 @@ from sightline.values.study import (
 _log = log.get("deid")
 
 _CHARACTER_SET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
+_UTF_8 = b"ISO_IR 192"
 _SERIES, _REFERENCED_SERIES = 0x0020000E, 0x00081115
 _SEGMENTS, _SEGMENT_LABEL = 0x00620002, 0x00620005
 _NAME_TAGS = (
@@ -74,16 +80,24 @@ class Passage:
     held: tuple[Holding, ...]
 
 
-def pass_door(study: IdentifiedStudy, vault: Vault) -> Passage:
+def pass_door(
+    study: IdentifiedStudy, vault: Vault, *, known: KnownIdentifiers | None = None
+) -> Passage:
     """De-identify a study, instance by instance; what is not certain is held.
 
     The same study and key give the same bytes. Pictures that were made of our own results neither
     pass nor are held: the results they show do pass.
 
+    Args:
+        study: as it came.
+        vault: gives the names.
+        known: what the records know of the patient, for cleaning free text; None where no free
+            text passes.
+
     Raises:
         OSError: A stored file cannot be read.
     """
-    door = _Door(study, vault)
+    door = _Door(study, vault, known)
     passed: list[DeidentifiedInstance] = []
     held: list[Holding] = []
     for instance in study.instances:
@@ -107,7 +121,9 @@ class _Door:
         counts: how often each action was taken on what passed.
     """
 
-    def __init__(self, study: IdentifiedStudy, vault: Vault) -> None:
+    def __init__(
+        self, study: IdentifiedStudy, vault: Vault, known: KnownIdentifiers | None
+    ) -> None:
         self._study = study
         self._context = Context(
             vault=vault,
@@ -115,6 +131,7 @@ class _Door:
             offset_days=vault.date_offset_days(study.patient),
             site_words=vault.words,
             names=_name_words(study.patient.name),
+            known=None if known is None else known.joined(known_of_patient(study.patient)),
         )
         self.counts: Counter[str] = Counter()
 
@@ -174,6 +191,8 @@ class _Door:
             return "unknown_segment_name"
         shows_face = may_show_face(parsed.elements, storage_class.iod)
         cleaned = mark(cleaned, self._context.subject_id, shows_face=shows_face)
+        if not walk.is_ascii:
+            cleaned[_CHARACTER_SET] = Element("CS", _UTF_8)
         self.counts.update(walk.counts)
         self.counts["released_by_a_person"] += bool(instance.released)
         self.counts["trailing_bytes_removed"] += parsed.trailing_bytes
@@ -214,8 +233,15 @@ def _context_of(parsed: ParsedFile, instance: IdentifiedInstance, context: Conte
         # Classes of our own models come from recipes, which know no patient.
         labels = (_text(item, _SEGMENT_LABEL) for item in _items(parsed.elements, _SEGMENTS))
         words = words.union(*map(words_of, labels))
+    known = context.known
+    if known is not None:
+        known = known.joined(known_of_elements(parsed.elements, charset))
     return dataclasses.replace(
-        context, charset=charset, names=context.names.union(*names), site_words=words
+        context,
+        charset=charset,
+        names=context.names.union(*names),
+        site_words=words,
+        known=known,
     )
 
 

@@ -6,10 +6,14 @@ from typing import Self
 
 from sightline.deid.door import Passage, pass_door
 from sightline.deid.folder import FolderPassage, deidentify_folder
+from sightline.deid.known_identifiers import KnownIdentifiers
+from sightline.deid.reports import deidentify_report
 from sightline.deid.vault import Vault
 from sightline.settings import Settings
 from sightline.store.durable import make_folder, write_durably
-from sightline.values.identity import HubInstanceUid, InstanceUid
+from sightline.values.clinical import ClinicalRecord
+from sightline.values.identity import HubInstanceUid, InstanceUid, Patient, StudyUid
+from sightline.values.report import DeidentifiedReport
 from sightline.values.study import IdentifiedStudy
 
 
@@ -41,13 +45,34 @@ class HubDoor:
         """
         return cls(Vault.open(settings))
 
-    def pass_study(self, study: IdentifiedStudy) -> Passage:
+    def pass_study(
+        self, study: IdentifiedStudy, *, known: KnownIdentifiers | None = None
+    ) -> Passage:
         """De-identify a study; what is not certain is held.
+
+        Args:
+            study: as it came.
+            known: what the records know of the patient; None where no free text passes.
 
         Raises:
             OSError: A stored file cannot be read.
         """
-        return pass_door(study, self._vault)
+        return pass_door(study, self._vault, known=known)
+
+    def pass_report(
+        self,
+        record: ClinicalRecord,
+        patient: Patient,
+        known: KnownIdentifiers,
+        *,
+        study_uid: StudyUid | None = None,
+    ) -> DeidentifiedReport:
+        """De-identify an order, a report or a value that is no DICOM.
+
+        Raises:
+            Refused: The patient has no id.
+        """
+        return deidentify_report(record, patient, known, vault=self._vault, study_uid=study_uid)
 
     def names_of(self, uids: Iterable[InstanceUid]) -> dict[InstanceUid, HubInstanceUid]:
         """Tell what instances are called in the hub, for taking them back there."""

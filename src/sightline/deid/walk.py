@@ -38,11 +38,13 @@ class Walk:
 
     Attributes:
         counts: how often each action was taken.
+        is_ascii: whether every text that leaves is ASCII.
     """
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self.counts: Counter[str] = Counter()
+        self.is_ascii = True
 
     def clean(self, elements: Mapping[int, Element], iod: str | None) -> Dataset:
         """Return what may leave of a dataset, or of an item of a sequence.
@@ -87,7 +89,9 @@ class Walk:
         if value is None:
             return self._without_value(_vr_of(element, attribute), type_)
         self.counts[rule.action] += 1
-        return Element(_vr_of(element, attribute), value)
+        vr = _vr_of(element, attribute)
+        self.is_ascii = self.is_ascii and (vr not in _TEXT_VRS or value.isascii())
+        return Element(vr, value)
 
     def _sequence(self, element: Element, attribute: Attribute, type_: int) -> Element | None:
         if element.items is None:
