@@ -102,6 +102,8 @@ def test_identity_goes(text: str, expected: str) -> None:
         "Serie 3, Bild 12/345, HR 80, RR 120/80, EF 55%",
         "Young patient. Mark the lesion. It may be benign. Will return. Im Winter.",
         "Kleine Zyste. Lange Stenose. Die A. carotis interna, M. psoas.",
+        "No Hampton hump or Westermark sign; consistent with COVID-19 pneumonia, Deauville score 4.",
+        "Bekanntes Klatskin-Karzinom, Stadium Bismuth IIIa, Status nach Billroth II, ZVK in situ.",
         "MR Abdomen, MS lesions, DR thorax, OA of the knee, 12 Fr catheter",
         "",
     ],

@@ -35,15 +35,18 @@ _SPLIT = re.compile(r"[^\w'’]+|_")
 _SPACED = re.compile(r"(?<!\w)[^\W\d_](?:[ \t][^\W\d_]){2,30}(?!\w)")
 _BROKEN = re.compile(r"[-\u00ad\u2010]\r?\n[ \t]{0,4}")
 _ARTICLES = frozenset("der die das den dem des im am ein eine einen the a an in this".split())
-_COMPANIONS = re.compile(
+COMPANIONS = re.compile(
     r"(?:['’]s?)?[\s-]{1,2}(?:cyst|zyste|disease|krankheit|syndrom|lymphom|node|knoten|knötchen|catheter"
     r"|katheter|fracture|fraktur|sign|zeichen|test|classification|klassifikation|score|grad|raum"
     r"|line|linie|ligament|band|tendon|sehne|fat pad|fettkörper|duct|gang|operation|lesion|läsion"
-    r"|deformit|contracture|kontraktur|tumou?r|hernia|hernie|procedure|phenomen|phänomen|canal|kanal"
+    r"|deformit|contracture|kontraktur|hernia|hernie|procedure|phenomen|phänomen|canal|kanal"
+    r"|fundoplicati|bypass|arc|stage|stadium|type|typ\b|exosto|karzinom|carcinoma|tumou?r"
     r"|effect|triad|index|scan|doppler|unit|einheit|space|pouch|pseudarthros|bod|körper|schlatter"
     r"|ganz|typisch|kleine|bakteri)",
     re.IGNORECASE,
 )
+"""What follows a name that is an eponym, such as `cyst`."""
+
 _MORBUS = re.compile(
     r"(?:morbus|\bm\.|mb\.|grad [iv]{1,3} nach|nach|pouch of|duct of|ductus)\s{1,2}\Z",
     re.IGNORECASE,
@@ -163,7 +166,7 @@ def _is_name_here(  # noqa: PLR0911 - the first condition that holds decides
         names.is_exact(each) and not (each.islower() or each.lower() in stop_words())
         for each in beside
     )
-    if is_eponym(word.text) and (_COMPANIONS.match(after) or _MORBUS.search(before)):
+    if is_eponym(word.text) and (COMPANIONS.match(after) or _MORBUS.search(before)):
         return False
     if word.text.islower() and (lower in stop_words() or len(lower) <= _SHORTEST_NAME):
         return False

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sightline.deid.cleaning.known import PATIENT, Occurrence
+from sightline.deid.cleaning.known import COMPANIONS, PATIENT, Occurrence
 from sightline.deid.cleaning.words import (
     Languages,
     Word,
@@ -156,6 +156,12 @@ class NameFinder:
             return False
         is_listed = any(is_listed_name(each) and not is_eponym(each) for each in texts)
         lower = before.lower()
+        # `with COVID` and `or Westermark sign` name nobody.
+        is_acronym = texts[0].isupper() and before.islower()
+        end = self._words[units[-1]].end
+        after = self._text[end : end + 24]
+        if not is_listed and (is_acronym or COMPANIONS.match(after)):
+            return False
         if lower in self._leads.hints:
             return is_listed or self._leads.hints[lower]
         if self._has_capital_nouns:
