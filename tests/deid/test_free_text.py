@@ -120,6 +120,15 @@ def test_a_name_that_is_a_word_goes_where_it_is_a_name() -> None:
     assert cleaned("Herr Klein, klein gewachsen", known) == "Herr [PATIENT], klein gewachsen"
 
 
+def test_records_that_hold_words_and_years_take_none_away() -> None:
+    known = KnownIdentifiers(
+        people=("CT", "RADIOLOGY", "Head^Tech"), ids=("2021", "1"), institutions=("Hospital",)
+    )
+    text = "CT was performed. Head and neck. Seen in the Hospital, TE 90, TR 2021 ms."
+    assert cleaned(text, known) == text
+    assert cleaned("CT 12.03.2021", known) == "CT [MOVED 06.02.2020]"
+
+
 def test_one_person_is_one_surrogate_in_every_text_of_a_patient() -> None:
     first = clean_text("Dr. Anna Kowalczyk; Kowalczyk agrees. Dr. Lindner", NOTHING, CONTEXT).text
     numbers = re.findall(r"\[NAME (\d{5})\]", first)

@@ -21,6 +21,7 @@ from sightline.deid.cleaning.words import (
     stop_words,
 )
 from sightline.deid.known_identifiers import KnownIdentifiers
+from sightline.deid.vocabulary import coded_words
 
 PATIENT = ""
 """Key of the patient among the persons that names lead to; others have their surname."""
@@ -71,7 +72,9 @@ class KnownNames:
         for name in known.people:
             parts = _parts(name)
             for part in parts:
-                self._enter(part, forms_of(parts[0])[0])
+                # Operators are named CT, ADMIN or RADIOLOGY; such words stay.
+                if len(part) > _SHORTEST_NAME and part.lower() not in coded_words():
+                    self._enter(part, forms_of(parts[0])[0])
         for name in known.names:
             for part in _parts(name):
                 self._enter(part, PATIENT)
@@ -220,7 +223,8 @@ def _any_of(values: Iterable[str], pattern_of: Callable[[str], str]) -> re.Patte
 def _phrase(value: str) -> str:
     """Return a pattern for words in a row, whatever separates them."""
     words = re.findall(r"[^\W_]+", value)
-    if sum(map(len, words)) < _SHORTEST_ID or all(map(_says_nothing, words)):
+    is_word = len(words) == 1 and is_ordinary(words[0])
+    if sum(map(len, words)) < _SHORTEST_ID or is_word or all(map(_says_nothing, words)):
         return ""
     loose = r"[\W_]{0,3}".join("".join(map(_letter, word)) for word in words)
     return rf"(?<![^\W_]){loose}(?![^\W_])"
@@ -245,7 +249,9 @@ def _number(value: str) -> str:
     """Return a pattern for a number, with other separators and other leading zeros."""
     signs = re.findall(r"[^\W_]", value)
     bare = "".join(signs).lstrip("0")
-    if len(bare) < _SHORTEST_ID or not any(map(str.isdigit, bare)):
+    # Four digits are a year, or the repetition time of a sequence.
+    shortest = _SHORTEST_ID + bare.isdigit()
+    if len(bare) < shortest or not any(map(str.isdigit, bare)):
         return ""
     return rf"(?<![^\W_])0{{0,9}}{_SEPARATED.join(map(re.escape, bare))}(?![^\W_])"
 
