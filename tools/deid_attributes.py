@@ -25,44 +25,65 @@ HEADER = """\
 """
 COLUMNS = ("tag", "keyword", "vr", "vm", "kind", "type", "nested", "other")
 
-BY_KEYWORD = {
-    "PatientID": "subject",
-    "PatientName": "subject",
-    "PatientAge": "age",
-    "ContentCreatorName": "reader",
-    "PersonName": "reader",
-    "VerifyingObserverName": "reader",
-    "CodeValue": "code",
-    "CodingSchemeDesignator": "code",
-    "CodingSchemeVersion": "code",
-    "CodeMeaning": "code",
-    "PixelData": "pixels",
-    "FloatPixelData": "pixels",
-    "DoubleFloatPixelData": "pixels",
-    "TimezoneOffsetFromUTC": "dates",
-} | dict.fromkeys(
-    (
-        "AttenuationCorrectionMethod",
-        "ConvolutionKernel",
-        "FilterType",
-        "ImagedNucleus",
-        "LUTExplanation",
-        "Manufacturer",
-        "ManufacturerModelName",
-        "MultiCoilElementName",
-        "PulseSequenceName",
-        "ReceiveCoilManufacturerName",
-        "ReceiveCoilName",
-        "ReconstructionMethod",
-        "RescaleType",
-        "ScatterCorrectionMethod",
-        "SequenceName",
-        "SoftwareVersions",
-        "StackID",
-        "TransmitCoilManufacturerName",
-        "TransmitCoilName",
-    ),
-    "technical",
+BY_KEYWORD = (
+    {
+        "PatientID": "subject",
+        "PatientName": "subject",
+        "PatientAge": "age",
+        "ContentCreatorName": "reader",
+        "PersonName": "reader",
+        "VerifyingObserverName": "reader",
+        "CodeValue": "code",
+        "CodingSchemeDesignator": "code",
+        "CodingSchemeVersion": "code",
+        "CodeMeaning": "code",
+        "PixelData": "pixels",
+        "FloatPixelData": "pixels",
+        "DoubleFloatPixelData": "pixels",
+        "TimezoneOffsetFromUTC": "dates",
+        "AlgorithmParameters": "text",
+        "DeviceAlternateIdentifierFormat": "text",
+        "FractionPattern": "text",
+        "ReasonForTheRequestedProcedure": "report_text",
+        "TrackingID": "text",
+    }
+    | dict.fromkeys(
+        (
+            "AdditionalPatientHistory",
+            "AdmittingDiagnosesDescription",
+            "Allergies",
+            "MedicalAlerts",
+            "PatientComments",
+            "PatientState",
+            "ReasonForVisit",
+            "ServiceEpisodeDescription",
+        ),
+        "story",
+    )
+    | dict.fromkeys(
+        (
+            "AttenuationCorrectionMethod",
+            "ConvolutionKernel",
+            "FilterType",
+            "ImagedNucleus",
+            "LUTExplanation",
+            "Manufacturer",
+            "ManufacturerModelName",
+            "MultiCoilElementName",
+            "PulseSequenceName",
+            "ReceiveCoilManufacturerName",
+            "ReceiveCoilName",
+            "ReconstructionMethod",
+            "RescaleType",
+            "ScatterCorrectionMethod",
+            "SequenceName",
+            "SoftwareVersions",
+            "StackID",
+            "TransmitCoilManufacturerName",
+            "TransmitCoilName",
+        ),
+        "technical",
+    )
 )
 BY_VR = {
     "CS": "terms",
@@ -73,7 +94,8 @@ BY_VR = {
     "UR": "nothing",
     "PN": "nothing",
     **dict.fromkeys(("DA", "DT", "TM"), "dates"),
-    **dict.fromkeys(("LO", "SH", "ST", "LT", "UT", "UC"), "text"),
+    **dict.fromkeys(("LO", "SH", "UC"), "text"),
+    **dict.fromkeys(("ST", "LT", "UT"), "report_text"),
 }
 BYTES_THAT_ARE_NUMBERS = ("LUTData", "LookupTableData", "PointIndexList")
 FILE_META = 0x0002

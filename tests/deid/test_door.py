@@ -159,6 +159,7 @@ def test_marks_say_what_was_done(tmp_path: Path) -> None:
         "113104": "Clean Structured Content Option",
         "113105": "Clean Descriptors Option",
         "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
+        "113111": "Retain Safe Private Option",
         "113108": "Retain Patient Characteristics Option",
     }
     meta = passed.file_meta

@@ -21,7 +21,7 @@ def by_place(path: Path, vault: Vault, profile: str = "hub") -> dict[str, Explai
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     image = slice_of(1)
-    image.StudyDate, image.PatientComments = "20240229", "KANARI"
+    image.StudyDate, image.Occupation = "20240229", "KANARI"
     image.add_new(0x00110010, "LO", "KANARI")
     content = part10_of(image)
     (tmp_path / "image.dcm").write_bytes(content)
@@ -35,8 +35,8 @@ def test_each_kind_of_outcome_is_told(path: Path, vault: Vault) -> None:
     assert told["StudyDate"].outcome == "changed"
     assert "modified dates" in told["StudyDate"].why
     assert told["StudyDate"].before.strip() == b"20240229"
-    assert told["PatientComments"].outcome == "removed"
-    assert "profile hub" in told["PatientComments"].why
+    assert told["Occupation"].outcome == "removed"
+    assert "profile hub" in told["Occupation"].why
     assert told["(0011,0010)"].why == "private attribute"
     assert told["PatientIdentityRemoved"].outcome == "added"
 

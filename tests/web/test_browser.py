@@ -187,7 +187,7 @@ def test_quarantine_shows_what_is_held_and_why(
 
 
 def test_the_door_shows_both_sides(stage: Stage, empty_url: str, watched: Watched) -> None:
-    image = slice_of(1, size=128, PatientComments="KANARI", PatientName="Amberbrook^Odalind")
+    image = slice_of(1, size=128, Occupation="KANARI", PatientName="Amberbrook^Odalind")
     keep(stage.archive, part10_of(image), Source(name="test"))
     page = watched.page
     watched.open(f"{empty_url}/studies/{STUDY}")
@@ -197,7 +197,7 @@ def test_the_door_shows_both_sides(stage: Stage, empty_url: str, watched: Watche
         shown = page.locator(".sides img").nth(side)
         expect(shown).to_have_js_property("complete", value=True, timeout=60_000)
         assert shown.evaluate("image => image.naturalWidth > 0")
-    expect(page.get_by_text("PatientComments")).to_be_visible()
+    expect(page.get_by_text("Occupation")).to_be_visible()
     expect(page.locator("summary", has_text="kept")).to_be_visible()
     watched.picture("door")
     assert watched.errors == []

@@ -13,14 +13,14 @@ from tests.web.test_pages import text_of
 
 
 def test_both_sides_are_shown(stage: Stage, empty_url: str) -> None:
-    image = slice_of(1, size=64, PatientName="Amberbrook^Odalind", PatientComments="Monday")
+    image = slice_of(1, size=64, PatientName="Amberbrook^Odalind", Occupation="Monday")
     keep(stage.archive, part10_of(image), Source(name="test"))
     answer = httpx.get(f"{empty_url}/studies/{STUDY}/door")
     words = text_of(answer)
     assert answer.status_code == 200
     assert "Amberbrook^Odalind" in words
     assert "S-" in words
-    assert "PatientComments" in words
+    assert "Occupation" in words
     assert "never passes with the profile hub" in words
     for side in ("before", "after"):
         picture = httpx.get(

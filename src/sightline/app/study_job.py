@@ -10,6 +10,7 @@ from sightline.archive.results import fail_prediction, predictions_of_study
 from sightline.archive.studies import record_door, study, study_of_series
 from sightline.audit.chain import Event, append
 from sightline.deid.hub_door import HubDoor
+from sightline.deid.patient_records import known_of_archive
 from sightline.errors import KeyDestroyed, SightlineError
 from sightline.hub.admission import admit
 from sightline.hub.hub import Hub
@@ -83,7 +84,10 @@ class StudyJob:
     def pass_study(self, study_uid: str) -> None:
         """Take the study, its annotations and its results through the door into the hub."""
         identified = study(self.archive, StudyUid(study_uid))
-        passage = self.door.pass_study(identified)
+        known = None
+        if self.settings.free_text:
+            known = known_of_archive(self.archive, identified.patient)
+        passage = self.door.pass_study(identified, known=known)
         if passage.study is not None:
             relinked = admit(self.hub, passage.study)
             if relinked is not None:

@@ -88,7 +88,7 @@ def _is_code(code: _Coded, context: Context) -> bool:
     if code.scheme == OUR_SCHEME:
         return is_clean(f"{code.value} {code.meaning}", context)
     if code.scheme == "UCUM":
-        return _is_unit(code.value)
+        return is_unit(code.value)
     if (code.scheme, code.value) in _known_meanings():
         return True
     form = _forms().get(code.scheme)
@@ -97,7 +97,7 @@ def _is_code(code: _Coded, context: Context) -> bool:
     return code.scheme != _CHECK_DIGIT_SCHEME or _has_check_digit(code.value)
 
 
-def _is_unit(value: str) -> bool:
+def is_unit(value: str) -> bool:
     """Tell whether a UCUM expression holds only known units; annotations are free text."""
     if len(value) > 16 or "".join(_UNIT.findall(value)) != value:  # noqa: PLR2004 - an SH
         return False

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from sightline.deid.keep_list import Attribute, KeepList, keep_list
+from sightline.deid.known_identifiers import KnownIdentifiers
 from sightline.deid.profile import DEFAULT_PROFILE, Profile, load_profile
 from sightline.deid.vault import Vault
 from sightline.deid.vocabulary import NO_WORDS, Words
@@ -25,6 +26,7 @@ class Context:
         site_words: words that may stand in text besides the lists of this room.
         names: words of the names that the instance holds, lower case; no description with one
             leaves, though it be on a list.
+        known: what free text is searched for; None where no free text passes.
     """
 
     vault: Vault
@@ -34,6 +36,7 @@ class Context:
     charset: str = "latin-1"
     site_words: Words = NO_WORDS
     names: Words = NO_WORDS
+    known: KnownIdentifiers | None = None
 
 
 def trial_context() -> Context:
@@ -73,6 +76,7 @@ RULES: Registry[Rule] = Registry(
             "attributes",
             "certificates",
             "certifying",
+            "cleaning",
             "codes",
             "codestreams",
             "contract",
@@ -84,9 +88,13 @@ RULES: Registry[Rule] = Registry(
             "escrow",
             "faces",
             "folder",
+            "free_text",
             "hub_door",
             "keep_list",
+            "known_identifiers",
+            "languages",
             "marks",
+            "patient_records",
             "private",
             "profile",
             "projects",
@@ -95,6 +103,7 @@ RULES: Registry[Rule] = Registry(
             "reidentification",
             "rekeying",
             "releasing",
+            "reports",
             "signing",
             "vault",
             "vocabulary",

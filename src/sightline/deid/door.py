@@ -14,6 +14,11 @@ from sightline.deid.dataset import Dataset, Element, ParsedFile, read_file, writ
 from sightline.deid.escrow import keep_identity
 from sightline.deid.faces import may_show_face
 from sightline.deid.keep_list import keep_list
+from sightline.deid.known_identifiers import (
+    KnownIdentifiers,
+    known_of_elements,
+    known_of_patient,
+)
 from sightline.deid.marks import mark, options_of
 from sightline.deid.profile import DEFAULT_PROFILE, Profile, load_profile
 from sightline.deid.quarantine import REASONS, reason_to_hold, storage_class_of
@@ -36,6 +41,7 @@ from sightline.values.study import (
 _log = log.get("deid")
 
 _CHARACTER_SET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
+_UTF_8 = b"ISO_IR 192"
 _SERIES, _REFERENCED_SERIES = 0x0020000E, 0x00081115
 _SEGMENTS, _SEGMENT_LABEL = 0x00620002, 0x00620005
 _NAME_TAGS = (
@@ -78,7 +84,13 @@ class Passage:
     held: tuple[Holding, ...]
 
 
-def pass_door(study: IdentifiedStudy, vault: Vault, profile: Profile | None = None) -> Passage:
+def pass_door(
+    study: IdentifiedStudy,
+    vault: Vault,
+    profile: Profile | None = None,
+    *,
+    known: KnownIdentifiers | None = None,
+) -> Passage:
     """De-identify a study, instance by instance; what is not certain is held.
 
     The same study, key and profile give the same bytes. Pictures that were made of our own results
@@ -88,11 +100,13 @@ def pass_door(study: IdentifiedStudy, vault: Vault, profile: Profile | None = No
         study: what came.
         vault: gives the names.
         profile: says what may leave; that of a hub where none is given.
+        known: what the records know of the patient, for cleaning free text; None where no free
+            text passes.
 
     Raises:
         OSError: A stored file cannot be read.
     """
-    door = _Door(study, vault, profile or load_profile(DEFAULT_PROFILE))
+    door = _Door(study, vault, profile or load_profile(DEFAULT_PROFILE), known=known)
     passed: list[DeidentifiedInstance] = []
     held: list[Holding] = []
     for instance in study.instances:
@@ -116,7 +130,14 @@ class _Door:
         counts: how often each action was taken on what passed.
     """
 
-    def __init__(self, study: IdentifiedStudy, vault: Vault, profile: Profile) -> None:
+    def __init__(
+        self,
+        study: IdentifiedStudy,
+        vault: Vault,
+        profile: Profile,
+        *,
+        known: KnownIdentifiers | None,
+    ) -> None:
         self._study = study
         self._profile = profile
         keeps_dates = profile.has("retain full dates")
@@ -127,6 +148,7 @@ class _Door:
             keep_list=keep_list(profile),
             site_words=vault.words,
             names=_name_words(study.patient.name),
+            known=None if known is None else known.joined(known_of_patient(study.patient)),
         )
         self.counts: Counter[str] = Counter()
 
@@ -189,6 +211,8 @@ class _Door:
         shows_face = may_show_face(parsed.elements, storage_class.iod)
         subject_id = self._context.subject_id
         cleaned = mark(cleaned, subject_id, self._profile, shows_face=shows_face)
+        if not walk.is_ascii:
+            cleaned[_CHARACTER_SET] = Element("CS", _UTF_8)
         self.counts.update(walk.counts)
         self.counts["released_by_a_person"] += bool(instance.released)
         self.counts["trailing_bytes_removed"] += parsed.trailing_bytes
@@ -229,8 +253,15 @@ def _context_of(parsed: ParsedFile, instance: IdentifiedInstance, context: Conte
         # Classes of our own models come from recipes, which know no patient.
         labels = (_text(item, _SEGMENT_LABEL) for item in _items(parsed.elements, _SEGMENTS))
         words = words.union(*map(words_of, labels))
+    known = context.known
+    if known is not None:
+        known = known.joined(known_of_elements(parsed.elements, charset))
     return dataclasses.replace(
-        context, charset=charset, names=context.names.union(*names), site_words=words
+        context,
+        charset=charset,
+        names=context.names.union(*names),
+        site_words=words,
+        known=known,
     )
 
 

@@ -8,12 +8,16 @@ from sightline.deid.contract import check_rules
 from sightline.deid.door import Passage, hold, pass_door
 from sightline.deid.explaining import Explanation, explain, explain_file
 from sightline.deid.folder import FolderPassage, Tell, deidentify_folder
+from sightline.deid.known_identifiers import KnownIdentifiers
 from sightline.deid.profile import Profile, load_profile
+from sightline.deid.reports import deidentify_report
 from sightline.deid.vault import Vault, check_not_destroyed
 from sightline.errors import KeyDestroyed
 from sightline.settings import Settings
 from sightline.store.durable import make_folder, write_durably
-from sightline.values.identity import HubInstanceUid, InstanceUid
+from sightline.values.clinical import ClinicalRecord
+from sightline.values.identity import HubInstanceUid, InstanceUid, Patient, StudyUid
+from sightline.values.report import DeidentifiedReport
 from sightline.values.study import IdentifiedStudy
 
 
@@ -68,14 +72,20 @@ class HubDoor:
         assert self._known is not None  # noqa: S101 - only a destroyed key is not known
         return self._known
 
-    def pass_study(self, study: IdentifiedStudy) -> Passage:
+    def pass_study(
+        self, study: IdentifiedStudy, *, known: KnownIdentifiers | None = None
+    ) -> Passage:
         """De-identify a study; what is not certain is held, and all of it where there is no key.
+
+        Args:
+            study: as it came.
+            known: what the records know of the patient; None where no free text passes.
 
         Raises:
             OSError: A stored file cannot be read.
         """
         try:
-            return pass_door(study, self._vault, self._profile)
+            return pass_door(study, self._vault, self._profile, known=known)
         except KeyDestroyed:
             held = tuple(hold(study, instance, "key_destroyed") for instance in study.instances)
             return Passage(study=None, held=held)
@@ -98,6 +108,22 @@ class HubDoor:
             OSError: It cannot be read.
         """
         return explain_file(path, self._vault, self._profile)
+
+    def pass_report(
+        self,
+        record: ClinicalRecord,
+        patient: Patient,
+        known: KnownIdentifiers,
+        *,
+        study_uid: StudyUid | None = None,
+    ) -> DeidentifiedReport:
+        """De-identify an order, a report or a value that is no DICOM.
+
+        Raises:
+            Refused: The patient has no id.
+            KeyDestroyed: There is no key to do it with.
+        """
+        return deidentify_report(record, patient, known, vault=self._vault, study_uid=study_uid)
 
     def names_of(self, uids: Iterable[InstanceUid]) -> dict[InstanceUid, HubInstanceUid]:
         """Tell what instances are called in the hub, for taking them back there.

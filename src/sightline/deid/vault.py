@@ -115,6 +115,11 @@ class Vault:
             return ""
         return f"R-{base64.b32encode(self._digest('reader', plain))[:10].decode()}"
 
+    def person_number(self, subject_id: SubjectId, name: str) -> int:
+        """Return the number, 0 to 99999, by which texts of a subject tell a person from others."""
+        digest = self._digest("person", subject_id, name)
+        return int.from_bytes(digest[:8], "big") % 100_000
+
     @property
     def fingerprint(self) -> str:
         """Tell this key from others, without telling the key."""

@@ -47,6 +47,7 @@ class Walk:
 
     Attributes:
         counts: how often each action was taken.
+        is_ascii: whether every text that leaves is ASCII.
     """
 
     def __init__(self, context: Context) -> None:
@@ -55,6 +56,7 @@ class Walk:
         self._keeps_safe_private = context.keep_list.profile.has("retain safe private")
         self._rules = _rules()
         self.counts: Counter[str] = Counter()
+        self.is_ascii = True
 
     def clean(
         self, elements: Mapping[int, Element], iod: str | None, *, keeps_codes: bool = False
@@ -110,7 +112,9 @@ class Walk:
             dummies = _DUMMIES if attribute.rule == "nothing" else _PLACEHOLDERS
             return self._without_value(_vr_of(element, attribute), type_, dummies)
         self.counts[rule.action] += 1
-        return Element(_vr_of(element, attribute), value)
+        vr = _vr_of(element, attribute)
+        self.is_ascii = self.is_ascii and (vr not in _TEXT_VRS or value.isascii())
+        return Element(vr, value)
 
     def _private(self, elements: Mapping[int, Element], tags: list[int]) -> Dataset:
         kept: Dataset = {}

@@ -1,0 +1,1 @@
+"""Finding identifiers in free text: dates, names, numbers and places, one file each."""
