@@ -26,6 +26,9 @@ def deid(
     ctx: typer.Context,
     path: Annotated[Path, typer.Argument(help="Folder of DICOM files, or one file.")],
     out: Annotated[Path, typer.Argument(help="Folder to write to: SUBJECT/STUDY/SERIES.")],
+    remove_faces: Annotated[
+        bool, typer.Option("--remove-faces", help="Clear faces from CT and MR of heads.")
+    ] = False,
 ) -> None:
     """De-identify a folder with the key of this data directory's hub; the archive is not used.
 
@@ -45,6 +48,7 @@ def deid(
         passage = door.pass_folder(
             path,
             out,
+            removes_faces=remove_faces,
             tell=lambda done, total: progress.update(task, completed=done, total=total),
         )
     _print(passage, out)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sightline.deid.door import Passage, pass_door
+from sightline.deid.faceless import without_faces
 from sightline.deid.vault import Vault
 from sightline.errors import NotDicom, Refused
 from sightline.formats.dicom_file import Header, read_header
@@ -41,6 +42,7 @@ def deidentify_folder(
     vault: Vault,
     *,
     tell: Callable[[int, int], None] = lambda _done, _total: None,
+    removes_faces: bool = False,
 ) -> FolderPassage:
     """Take every DICOM file below `source` through the door into `target`.
 
@@ -52,6 +54,8 @@ def deidentify_folder(
         target: made where it is missing.
         vault: gives the names.
         tell: called with the number of files done, and of all files.
+        removes_faces: whether faces are cleared from CT and MR of heads; series where that is not
+            certain are held.
 
     Raises:
         Refused: The target lies within the source, or the source does not exist.
@@ -66,6 +70,8 @@ def deidentify_folder(
     tell(done, len(paths))
     for study in studies:
         passage = pass_door(study, vault)
+        if removes_faces:
+            passage = without_faces(passage, study, vault)
         folders += _write(passage, target)
         held += passage.held
         instances += len(passage.study.instances) if passage.study else 0

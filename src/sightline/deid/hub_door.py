@@ -58,11 +58,16 @@ class HubDoor:
         return self._vault.uid(uid)
 
     def pass_folder(
-        self, path: Path, out: Path, *, tell: Callable[[int, int], None]
+        self,
+        path: Path,
+        out: Path,
+        *,
+        tell: Callable[[int, int], None],
+        removes_faces: bool = False,
     ) -> FolderPassage:
         """De-identify the DICOM files below `path` into `out`.
 
         Raises:
             OSError: A file cannot be read or written.
         """
-        return deidentify_folder(path, out, self._vault, tell=tell)
+        return deidentify_folder(path, out, self._vault, tell=tell, removes_faces=removes_faces)
