@@ -4,12 +4,16 @@ import numpy as np
 
 from sightline.deid.face_surface import find_face
 from sightline.deid.head_place import HeadPlace, unsure
-from sightline.deid.solids import Solid, dilated
+from sightline.deid.solids import Solid, dilated, eroded
+from sightline.deid.upright import STEP_MM, Values
 from sightline.values.arrays import Voxels
 from sightline.values.geometry import Geometry
 from sightline.values.volume import Volume
 
 _AIR_HU = -1000.0
+# Between brow and temples, in mm of the mean brain's space.
+_BROW_UP, _TEMPLES_BACK = -14.0, -50.0
+_DEEP_MM, _MOST_KEPT_SHARE = 5.0, 0.05
 
 
 def face_mask(volume: Volume) -> Solid | None:
@@ -21,9 +25,9 @@ def face_mask(volume: Volume) -> Solid | None:
     found = find_face(volume)
     if not found.stands or found.place is None:
         return None
-    mask = mask_at(found.place, volume.geometry)
     _check_brain(found.place)
-    return mask
+    _check_gone(found.place)
+    return mask_at(found.place, volume.geometry)
 
 
 def mask_at(place: HeadPlace, geometry: Geometry) -> Solid:
@@ -61,10 +65,28 @@ def cleared(volume: Volume, mask: Solid) -> Voxels:
 
 def _check_brain(place: HeadPlace) -> None:
     """Refuse where what would be cleared comes close to what certainly is brain."""
-    left, back, up = (place.grid.axis_mm(axis).astype(np.float32) for axis in range(3))
-    region = place.is_face(left[None, None, :], back[None, :, None], up[:, None, None])
+    region = place.is_face(*_axes(place))
     core = place.brain & place.grid.within(
         np.array([place.middle_left, *place.fit.middle]), np.array([60.0, 70.0, 50.0])
     )
     if (dilated(core, 1) & region).any():
         raise unsure("the brain lies too close to the face")
+
+
+def _check_gone(place: HeadPlace) -> None:
+    """Refuse where too much of the face would stay, or lose too little depth to be another form."""
+    left, back, up = _axes(place)
+    template_back, template_up = place.fit.template_place(back, up)
+    outside = ~place.grid.is_scanned
+    is_front = (template_back < _TEMPLES_BACK) & (template_up < _BROW_UP)
+    face = place.head & ~eroded(place.head | outside, 1) & is_front
+    kept = place.head & ~place.is_face(left, back, up)
+    edge = kept & ~eroded(kept | outside, 1)
+    stays = float((dilated(edge, _DEEP_MM / STEP_MM) & face).sum())
+    if stays > _MOST_KEPT_SHARE * float(face.sum()):
+        raise unsure("too much of the face lies close before the brain")
+
+
+def _axes(place: HeadPlace) -> tuple[Values, Values, Values]:
+    left, back, up = (place.grid.axis_mm(axis).astype(np.float32) for axis in range(3))
+    return left[None, None, :], back[None, :, None], up[:, None, None]

@@ -144,9 +144,9 @@ def place_head(volume: Volume) -> HeadPlace:
 
 
 def _safe_mm(volume: Volume) -> float:
-    """Return what stays around the brain; thick slices blur where it ends by half of what is more."""
+    """Return what stays around the brain: more where thick slices blur its end."""
     thickest = max(volume.geometry.spacing_mm)
-    return _SAFE_MM[volume.modality] + max(0.0, thickest - STEP_MM) / 2
+    return _SAFE_MM[volume.modality] + max(0.0, thickest - STEP_MM)
 
 
 def unsure(why: str) -> Refused:
