@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sightline.archive.patients import Occasion
 from sightline.archive.receiving import keep
 from sightline.catalog.hub_tables import INSTANCE, SERIES, STUDY
+from sightline.deid.face_removal import without_face
 from sightline.deid.releasing import Order, release
 from sightline.errors import Refused
 from sightline.formats.dicom_file import read_header
@@ -61,7 +62,14 @@ def released(
     house: House, chosen: CollectionVersion, folder: Path, project: str, *, public: bool = False
 ) -> Exported:
     order = Order(chosen=chosen, folder=folder, project=project, is_public=public)
-    return release(house.book, house.hub, order, occasion=ANNA, on_progress=lambda _: None)
+    return release(
+        house.book,
+        house.hub,
+        order,
+        occasion=ANNA,
+        on_progress=lambda _: None,
+        clear_faces=lambda contents: without_face(contents).contents,
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:

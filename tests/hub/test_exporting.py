@@ -1,6 +1,7 @@
 """A collection leaves as DICOM; a public export leaves out what may show a face."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
@@ -28,23 +29,68 @@ def _marked(study: DeidentifiedStudy, mark: str, folder: Path) -> DeidentifiedSt
     return dataclasses.replace(study, instances=tuple(instances))
 
 
-def test_a_public_export_shows_no_face(hub: Hub, tmp_path: Path) -> None:
+def _fill(hub: Hub, folder: Path) -> None:
     for number, mark in ((0, "NO"), (1, "YES"), (2, "NO")):
-        admit(hub, _marked(study_of(number, tmp_path), mark, tmp_path))
-    admit(hub, dataclasses.replace(study_of(3, tmp_path)))  # the door always marks; this did not
-    chosen = make_version(hub, "all", Criteria(modality="CT"))
+        admit(hub, _marked(study_of(number, folder), mark, folder))
+    admit(hub, dataclasses.replace(study_of(3, folder)))  # the door always marks; this did not
 
-    public = export(hub, chosen, tmp_path / "public", is_public=True, on_progress=lambda _: None)
+
+def _cleared(contents: Sequence[bytes]) -> Sequence[bytes]:
+    """Stand in for the clearing: mark as free what is marked, refuse what bears no mark."""
+    if any(b"YES " not in content for content in contents):
+        raise Refused("no brain was found", hint="Leave it out.")
+    return [content.replace(b"YES ", b"NO  ") for content in contents]
+
+
+def test_a_public_export_is_refused_while_a_face_may_stand(hub: Hub, tmp_path: Path) -> None:
+    _fill(hub, tmp_path)
+    chosen = make_version(hub, "all", Criteria(modality="CT"))
+    with pytest.raises(
+        Refused, match=r"2 series may show a face: 2\.25\.1001\.1, 2\.25"
+    ) as refused:
+        export(hub, chosen, tmp_path / "public", is_public=True, on_progress=lambda _: None)
+    assert "--remove-faces" in refused.value.hint
+    assert not (tmp_path / "public").exists()
+
+
+def test_a_public_export_shows_no_face(hub: Hub, tmp_path: Path) -> None:
+    _fill(hub, tmp_path)
+    chosen = make_version(hub, "all", Criteria(modality="CT"))
+    public = export(
+        hub,
+        chosen,
+        tmp_path / "public",
+        is_public=True,
+        on_progress=lambda _: None,
+        clear_faces=_cleared,
+    )
     inside = export(hub, chosen, tmp_path / "inside", is_public=False, on_progress=lambda _: None)
 
-    assert (public.series, public.instances) == (2, 2 * SHAPE[0])
-    assert set(public.withheld) == {"2.25.1001.1", "2.25.1003.1"}
-    assert not list((tmp_path / "public").rglob("2.25.1001.1"))
+    assert (public.series, public.instances) == (3, 3 * SHAPE[0])
+    assert [(each.series_uid, each.why) for each in public.withheld] == [
+        ("2.25.1003.1", "no brain was found")
+    ]
+    written = list((tmp_path / "public").rglob("*.dcm"))
+    assert {pydicom.dcmread(path).RecognizableVisualFeatures for path in written} == {"NO"}
     assert (inside.series, inside.withheld) == (4, ())
     first = next((tmp_path / "inside").rglob("*.dcm"))
     assert pydicom.dcmread(first).Modality == "CT"
     table = (tmp_path / "public" / "splits.tsv").read_text().splitlines()
-    assert len(table) == 3
+    assert len(table) == 4
+
+
+def test_a_face_that_was_not_cleared_does_not_leave(hub: Hub, tmp_path: Path) -> None:
+    _fill(hub, tmp_path)
+    chosen = make_version(hub, "all", Criteria(modality="CT"))
+    done = export(
+        hub,
+        chosen,
+        tmp_path / "public",
+        is_public=True,
+        on_progress=lambda _: None,
+        clear_faces=lambda contents: contents,
+    )
+    assert {each.series_uid for each in done.withheld} == {"2.25.1001.1", "2.25.1003.1"}
 
 
 def test_nothing_is_written_over(hub: Hub, tmp_path: Path) -> None:

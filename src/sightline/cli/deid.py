@@ -50,6 +50,9 @@ def deid(
     processes: Annotated[
         int, typer.Option(min=0, help="How many work at a time; 0: one a core.")
     ] = 0,
+    remove_faces: Annotated[
+        bool, typer.Option("--remove-faces", help="Clear faces from CT and MR of heads.")
+    ] = False,
 ) -> None:
     """De-identify a folder with the key of this data directory's hub; the archive is not used.
 
@@ -70,6 +73,7 @@ def deid(
             path,
             out,
             processes=processes,
+            removes_faces=remove_faces,
             tell=lambda done, total: progress.update(task, completed=done, total=total),
         )
     _print(passage, out)

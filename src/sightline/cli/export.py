@@ -1,5 +1,6 @@
 """Hand a collection out as DICOM files; a public export never shows a face."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from rich.progress import Progress, TaskID
 from sightline.archive.archive import Archive
 from sightline.archive.patients import Occasion
 from sightline.cli.context import new_verb, settings_of
+from sightline.deid.face_removal import without_face
 from sightline.deid.recording import Book
 from sightline.deid.releasing import Order, release
 from sightline.hub.collections import version
@@ -26,7 +28,11 @@ def export(
     label: Annotated[str, typer.Argument(help="NAME@N, or NAME: the newest.")],
     folder: Annotated[Path, typer.Argument(help="Where to write: SUBJECT/SERIES/*.dcm.")],
     public: Annotated[
-        bool, typer.Option("--public", help="It leaves the institution: no head images.")
+        bool, typer.Option("--public", help="It leaves the institution: no faces.")
+    ] = False,
+    remove_faces: Annotated[
+        bool,
+        typer.Option("--remove-faces", help="With --public: clear faces from CT and MR of heads."),
     ] = False,
     project: Annotated[
         str, typer.Option(help="Under names of this project alone; needs --by and --reason.")
@@ -40,6 +46,7 @@ def export(
     releases, and nothing that another project or the hub could be joined by.
     """
     settings = settings_of(ctx)
+    clear_faces = _clear_faces if remove_faces else None
     archive, hub = Archive.open(settings), Hub.open(settings)
     try:
         chosen = version(hub, label)
@@ -51,20 +58,27 @@ def export(
                     Book(settings, archive),
                     hub,
                     Order(chosen=chosen, folder=folder, project=project, is_public=public),
+                    clear_faces=clear_faces,
                     occasion=Occasion(actor=by, reason=reason),
                     on_progress=tell,
                 )
             else:
-                done = export_version(hub, chosen, folder, is_public=public, on_progress=tell)
+                done = export_version(
+                    hub, chosen, folder, is_public=public, clear_faces=clear_faces, on_progress=tell
+                )
     finally:
         archive.close()
         hub.close()
     print(f"{done.instances} instances of {done.series} series of {chosen.label} in {folder}")
-    for series_uid in done.withheld:
-        print(f"withheld\t{series_uid}\tmay show a face, and faces are not removed yet")
+    for each in done.withheld:
+        print(f"withheld\t{each.series_uid}\t{each.why}")
     if done.withheld:
         raise typer.Exit(1)
 
 
 def _tell(progress: Progress, bar: TaskID, count: int) -> None:
     progress.update(bar, completed=count)
+
+
+def _clear_faces(contents: Sequence[bytes]) -> Sequence[bytes]:
+    return without_face(contents).contents

@@ -70,6 +70,12 @@ def facts() -> dict[int, Fact]:
 
 
 @functools.cache
+def sequence_tags() -> frozenset[int]:
+    """Return the tags of all sequences that a profile may let pass."""
+    return frozenset(tag for tag, fact in facts().items() if fact.vr == "SQ")
+
+
+@functools.cache
 def table_rows() -> dict[int, Row]:
     """Return Table E.1-1 by tag."""
     return {int(row["tag"], 16): _row(row) for row in read_table("table_e1_1.csv")}

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 from sightline.deid.attributes import TABLE_EDITION
-from sightline.deid.profile import Profile
 from sightline.errors import BadFile
 from sightline.formats.certificate import read_certificate, write_certificate
 from sightline.store.durable import sync_paths, write_durably
@@ -31,15 +30,15 @@ def certificate_in(folder: Path) -> Certificate | None:
         return None
 
 
-def is_of(certificate: Certificate, uids: set[str], profile: Profile) -> bool:
-    """Tell whether a certificate is of these instances, this profile and the table of now.
+def is_of(certificate: Certificate, uids: set[str], options: tuple[str, ...]) -> bool:
+    """Tell whether a certificate is of these instances, these options and the table of now.
 
     Args:
         certificate: of an earlier run.
         uids: what all instances are called after the door, whether they pass or are held.
-        profile: what may leave now.
+        options: what would be done now.
     """
-    is_same_door = (certificate.profile, certificate.table_edition) == (profile.name, TABLE_EDITION)
+    is_same_door = (certificate.options, certificate.table_edition) == (options, TABLE_EDITION)
     is_all = len(certificate.outputs) + sum(certificate.held.values()) == len(uids)
     return is_same_door and is_all and certificate.outputs.keys() <= uids
 

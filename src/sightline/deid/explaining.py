@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydicom.datadict import dictionary_has_tag, keyword_for_tag
 
-from sightline.deid.attributes import facts, table_rows
+from sightline.deid.attributes import facts, sequence_tags, table_rows
 from sightline.deid.contract import RULES
 from sightline.deid.dataset import Element, read_file
 from sightline.deid.door import pass_door
@@ -73,10 +73,9 @@ def explain(study: IdentifiedStudy, vault: Vault, profile: Profile) -> Explanati
     (instance, *_) = study.instances
     passage = pass_door(dataclasses.replace(study, instances=(instance,)), vault, profile)
     keep = keep_list(profile)
-    opened = frozenset(tag for tag, fact in facts().items() if fact.vr == "SQ")
-    before = read_file(instance.read(), opened).elements
+    before = read_file(instance.read(), sequence_tags()).elements
     content = passage.study.instances[0].content if passage.study else b""
-    after = read_file(content, opened).elements if content else {}
+    after = read_file(content, sequence_tags()).elements if content else {}
     held = f"{passage.held[0].reason}: {passage.held[0].detail}" if passage.held else ""
     elements = tuple(_compare(before, after, keep))
     return Explanation(held=held, elements=elements, content=content)

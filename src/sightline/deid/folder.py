@@ -6,7 +6,6 @@ renamed. Whoever was killed on the way begins again where the last whole study e
 
 import dataclasses
 import fcntl
-import functools
 import mmap
 import os
 import secrets
@@ -26,6 +25,9 @@ from sightline import clock
 from sightline.deid.certificates import certificate_in, is_of, put_certificate, take_over
 from sightline.deid.certifying import sign
 from sightline.deid.door import pass_door
+from sightline.deid.face_removal import CLEANED
+from sightline.deid.faceless import without_faces
+from sightline.deid.marks import options_of
 from sightline.deid.profile import DEFAULT_PROFILE, Profile, load_profile
 from sightline.deid.vault import Vault
 from sightline.errors import NotDicom, Refused
@@ -91,6 +93,7 @@ def deidentify_folder(
     profile: Profile | None = None,
     processes: int = 1,
     tell: Tell = lambda _done, _total: None,
+    removes_faces: bool = False,
 ) -> FolderPassage:
     """Take every DICOM file below `source` through the door into `target`.
 
@@ -104,6 +107,8 @@ def deidentify_folder(
         profile: says what may leave; that of a hub where none is given.
         processes: how many work at a time; 0 is one a core.
         tell: called with the number of files done, and of all files.
+        removes_faces: whether faces are cleared from CT and MR of heads; series where that is not
+            certain are held.
 
     Raises:
         Refused: The target lies within the source, another run writes to it, the source does
@@ -115,7 +120,12 @@ def deidentify_folder(
     tell(0, len(paths))
     studies, not_dicom = read_studies(paths)
     with _alone_in(target):
-        run = _Run(target, vault, profile or load_profile(DEFAULT_PROFILE))
+        door = _FolderDoor(
+            vault=vault,
+            profile=profile or load_profile(DEFAULT_PROFILE),
+            removes_faces=removes_faces,
+        )
+        run = _Run(target, door)
         done = len(not_dicom)
         try:
             for files in run.work(studies, processes or len(os.sched_getaffinity(0))):
@@ -134,11 +144,10 @@ def deidentify_folder(
 class _Run:
     """One run over the studies of a folder."""
 
-    def __init__(self, target: Path, vault: Vault, profile: Profile) -> None:
-        self._target = target
+    def __init__(self, target: Path, door: "_FolderDoor") -> None:
+        self._target, self._door, self._vault = target, door, door.vault
         # Of this run alone: what an earlier one's processes still write is in nobody's way.
         self._unfinished = target / _UNFINISHED / secrets.token_hex(8)
-        self._vault, self._profile = vault, profile
         self._finished: list[Certificate] = []
         self._held: list[Holding] = []
         self._there_before = 0
@@ -157,11 +166,10 @@ class _Run:
                 continue
             subject_id = self._vault.pseudonym(study.patient)
             folder = self._unfinished / f"{subject_id}-{self._vault.uid(study.uid)}"
-            parts = list(_portions(study, folder))
+            parts = list(self._door.portions(study, folder))
             left[str(folder)] = [None] * len(parts)
             portions += parts
-        write = functools.partial(_write, self._vault, self._profile)
-        for portion, written in _all_written(portions, write, processes):
+        for portion, written in _all_written(portions, self._door.write, processes):
             yield len(portion.study.instances)
             parts_written = left[str(portion.folder)]
             parts_written[parts_written.index(None)] = written
@@ -191,7 +199,7 @@ class _Run:
         folder = self._target / subject_id / self._vault.uid(study.uid)
         uids = {self._vault.uid(each.uid) for each in study.instances}
         found = certificate_in(folder)
-        return found if found and is_of(found, uids, self._profile) else None
+        return found if found and is_of(found, uids, self._door.options) else None
 
     def _finish(self, folder: Path, parts: list[_Written]) -> None:
         """Give a study its name, when all of it is written."""
@@ -213,17 +221,58 @@ class _Run:
         self._finished.append(certificate)
 
 
-def _portions(study: IdentifiedStudy, folder: Path) -> Iterator[_Portion]:
-    part: list[IdentifiedInstance] = []
-    size = 0
-    for instance in study.instances:
-        part.append(instance)
-        size += instance.size_bytes
-        if len(part) == _MOST_FILES or size >= _MOST_BYTES:
-            yield _Portion(study=dataclasses.replace(study, instances=tuple(part)), folder=folder)
-            part, size = [], 0
-    if part:
-        yield _Portion(study=dataclasses.replace(study, instances=tuple(part)), folder=folder)
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _FolderDoor:
+    """What a process needs to take a portion through the door."""
+
+    vault: Vault
+    profile: Profile
+    removes_faces: bool
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What the certificate of a study says was done."""
+        cleaned = (f"{CLEANED.value} {CLEANED.meaning}",) if self.removes_faces else ()
+        return (*options_of(self.profile), *cleaned)
+
+    def portions(self, study: IdentifiedStudy, folder: Path) -> Iterator[_Portion]:
+        """Divide a study; a face is found in whole series only."""
+        part: list[IdentifiedInstance] = []
+        size = 0
+        instances = study.instances
+        if self.removes_faces:
+            instances = tuple(sorted(instances, key=lambda each: each.series_uid))
+        for instance in instances:
+            is_full = len(part) >= _MOST_FILES or size >= _MOST_BYTES
+            is_in_series = bool(part) and part[-1].series_uid == instance.series_uid
+            if is_full and not (self.removes_faces and is_in_series):
+                yield _portion(study, part, folder)
+                part, size = [], 0
+            part.append(instance)
+            size += instance.size_bytes
+        if part:
+            yield _portion(study, part, folder)
+
+    def write(self, portion: _Portion) -> _Written:
+        """Take a portion through, and write what leaves."""
+        passage = pass_door(portion.study, self.vault, self.profile)
+        if self.removes_faces:
+            passage = without_faces(passage, portion.study, self.vault)
+        if passage.study is None:
+            return _Written(certificate=None, held=passage.held)
+        paths = []
+        for instance in passage.study.instances:
+            folder = portion.folder / instance.series_uid
+            folder.mkdir(parents=True, exist_ok=True)
+            paths.append(folder / f"{instance.uid}.dcm")
+            paths[-1].write_bytes(instance.content)
+        # Once all are on their way, waiting for one is nearly waiting for all.
+        sync_paths([*paths, *{path.parent for path in paths}])
+        return _Written(certificate=passage.study.certificate, held=passage.held)
+
+
+def _portion(study: IdentifiedStudy, part: list[IdentifiedInstance], folder: Path) -> _Portion:
+    return _Portion(study=dataclasses.replace(study, instances=tuple(part)), folder=folder)
 
 
 def _all_written(
@@ -257,21 +306,6 @@ def _end_with_parent(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _write(vault: Vault, profile: Profile, portion: _Portion) -> _Written:
-    passage = pass_door(portion.study, vault, profile)
-    if passage.study is None:
-        return _Written(certificate=None, held=passage.held)
-    paths = []
-    for instance in passage.study.instances:
-        folder = portion.folder / instance.series_uid
-        folder.mkdir(parents=True, exist_ok=True)
-        paths.append(folder / f"{instance.uid}.dcm")
-        paths[-1].write_bytes(instance.content)
-    # Once all are on their way, waiting for one is nearly waiting for all.
-    sync_paths([*paths, *{path.parent for path in paths}])
-    return _Written(certificate=passage.study.certificate, held=passage.held)
 
 
 def _together(certificates: list[Certificate], parts: list[_Written]) -> Certificate:

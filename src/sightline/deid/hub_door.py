@@ -141,7 +141,9 @@ class HubDoor:
         """
         return self._vault.uid(uid)
 
-    def pass_folder(self, path: Path, out: Path, *, processes: int, tell: Tell) -> FolderPassage:
+    def pass_folder(
+        self, path: Path, out: Path, *, processes: int, tell: Tell, removes_faces: bool = False
+    ) -> FolderPassage:
         """De-identify the DICOM files below `path` into `out`, whole studies at a time.
 
         Raises:
@@ -149,5 +151,11 @@ class HubDoor:
             OSError: A file cannot be read or written.
         """
         return deidentify_folder(
-            path, out, self._vault, profile=self._profile, processes=processes, tell=tell
+            path,
+            out,
+            self._vault,
+            profile=self._profile,
+            processes=processes,
+            removes_faces=removes_faces,
+            tell=tell,
         )

@@ -21,6 +21,7 @@ REASONS = {
     "damaged": "The stored file no longer matches its digest.",
     "drawn_in_pixels": "One value lies far beyond all others, as where text was drawn in.",
     "embedded_document": "A whole document is embedded, which no rule can clean.",
+    "face_not_removed": "A face may stand in the series, and cannot be cleared with certainty.",
     "identity_mismatch": "The file is another instance than the catalog says.",
     "key_destroyed": "The key of the hub was destroyed; nobody new can be named in it.",
     "no_patient_id": "Without a patient ID the patient cannot be told from others.",

@@ -7,7 +7,7 @@ stay exact, and two projects share no name.
 """
 
 from sightline.deid import dates, reader, subject, uids
-from sightline.deid.attributes import facts
+from sightline.deid.attributes import facts, sequence_tags
 from sightline.deid.contract import Context, Decision
 from sightline.deid.dataset import Dataset, Element, read_file, write_dataset
 from sightline.deid.keep_list import TYPE_OPTIONAL, Attribute, keep_list
@@ -60,7 +60,7 @@ class Rekeying:
             NotDicom: The object cannot be read.
             BadFile: A value in it is not what the door lets pass.
         """
-        parsed = read_file(content, (tag for tag, fact in facts().items() if fact.vr == "SQ"))
+        parsed = read_file(content, sequence_tags())
         context = Context(
             vault=self._project,
             subject_id=self.subject(subject_id),

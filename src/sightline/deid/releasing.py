@@ -9,7 +9,7 @@ from sightline.deid.projects import open_project
 from sightline.deid.recording import Book, check_told
 from sightline.deid.rekeying import Rekeying
 from sightline.deid.vault import Vault
-from sightline.hub.exporting import Exported, export
+from sightline.hub.exporting import ClearFaces, Exported, export
 from sightline.hub.hub import Hub
 from sightline.values.collection import CollectionVersion
 
@@ -21,7 +21,7 @@ class Order:
     Attributes:
         folder: empty or not there yet.
         project: a new name gets a key of its own.
-        is_public: whether series that may show a face are left out.
+        is_public: whether it becomes public, and no face may stand in it.
     """
 
     chosen: CollectionVersion
@@ -31,7 +31,13 @@ class Order:
 
 
 def release(
-    book: Book, hub: Hub, order: Order, *, occasion: Occasion, on_progress: Callable[[int], None]
+    book: Book,
+    hub: Hub,
+    order: Order,
+    *,
+    occasion: Occasion,
+    on_progress: Callable[[int], None],
+    clear_faces: ClearFaces | None = None,
 ) -> Exported:
     """Write a version under the names of a project; the same version gives the same bytes.
 
@@ -41,6 +47,7 @@ def release(
         order: what goes where.
         occasion: who releases, and why.
         on_progress: called with the number of series done.
+        clear_faces: takes the face out of a series that is to become public.
 
     Raises:
         Refused: The folder holds something, the name cannot be one, or name or reason lack.
@@ -55,6 +62,7 @@ def release(
         order.folder,
         is_public=order.is_public,
         on_progress=on_progress,
+        clear_faces=clear_faces,
         names=Rekeying(open_project(Vault.open(book.settings), order.project)),
     )
     told = (

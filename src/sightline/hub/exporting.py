@@ -4,22 +4,36 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import pydicom
 import sqlalchemy as sa
 
 from sightline.catalog.hub_tables import ANNOTATION, INSTANCE
-from sightline.errors import Refused
+from sightline.errors import BadFile, Refused
 from sightline.hub.hub import Hub
 from sightline.store.durable import make_folder, write_durably
 from sightline.values.collection import CollectionVersion, Member
 from sightline.values.identity import Digest, HubInstanceUid, HubSeriesUid, SubjectId
 
 MANIFEST_FILE = "manifest.json"
+
+ClearFaces: TypeAlias = Callable[[Sequence[bytes]], Sequence[bytes]]
+"""Takes the files of a series and returns them without a face, or refuses."""
+
 _MARK = "RecognizableVisualFeatures"
+# Series that a message names before it only counts.
+_MOST_NAMED = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Withheld:
+    """A series that a public export left out, and why."""
+
+    series_uid: HubSeriesUid
+    why: str
 
 
 class Names(Protocol):
@@ -66,14 +80,14 @@ class Exported:
     """What left the hub.
 
     Attributes:
-        withheld: series that may show a face and that a public export leaves out.
+        withheld: series whose face could not be cleared with certainty.
         manifest: digest of the list of all files with theirs.
     """
 
     instances: int
     series: int
     subjects: int
-    withheld: tuple[HubSeriesUid, ...]
+    withheld: tuple[Withheld, ...]
     manifest: Digest
 
 
@@ -85,13 +99,14 @@ def export(
     is_public: bool,
     on_progress: Callable[[int], None],
     names: Names = HUB_NAMES,
+    clear_faces: ClearFaces | None = None,
 ) -> Exported:
     """Write images and annotations of a version under `folder`/SUBJECT/SERIES, and tables.
 
     `splits.tsv` says which series are to learn from; `manifest.json`, written last, has the digest
-    of every file. A public export leaves out every series that the door did not mark as free of
-    recognisable features (PS3.3 C.7.1.1.1, Recognizable Visual Features): faces are not removed
-    yet.
+    of every file. A public export writes no series that is not marked as free of recognisable
+    features (PS3.3 C.7.6.1.1, Recognizable Visual Features). Where there are some, their faces are
+    cleared; those that cannot be cleared with certainty are left out.
 
     Args:
         hub: the store.
@@ -100,24 +115,31 @@ def export(
         is_public: whether it leaves the institution.
         on_progress: called with the number of series done.
         names: what subjects, series and instances are called there.
+        clear_faces: takes the face out of a series that is to become public.
 
     Raises:
-        Refused: `folder` holds something already.
+        Refused: `folder` holds something already; or it is public, a series may show a face and
+            `clear_faces` is not given.
         DamagedObject: A stored object does not match its digest.
         BadFile: An object cannot be given other names.
         OSError: A file cannot be written.
     """
     if folder.exists() and any(folder.iterdir()):
         raise Refused(f"{folder} is not empty", hint="Give a folder that does not exist yet.")
+    if is_public and clear_faces is None:
+        _refuse_faces(hub, chosen)
     files: dict[str, str] = {}
-    withheld: list[HubSeriesUid] = []
+    withheld: list[Withheld] = []
     rows: list[str] = []
     # In the order of their names there: that of the hub would join two releases.
     members = sorted(chosen.members, key=lambda member: names.series(member.series_uid))
     for done, member in enumerate(members, start=1):
         contents = _of_series(hub, member.series_uid)
-        if is_public and any(_may_show_face(content) for _, _, content in contents):
-            withheld.append(member.series_uid)
+        try:
+            if is_public:
+                contents = _without_face(contents, clear_faces)
+        except (BadFile, Refused) as error:
+            withheld.append(Withheld(series_uid=member.series_uid, why=error.problem))
         else:
             contents += _annotation(hub, member)
             files |= _write(folder, member, contents, names=names)
@@ -139,6 +161,36 @@ def export(
 
 
 _Content = tuple[HubSeriesUid, HubInstanceUid, bytes]
+
+
+def _refuse_faces(hub: Hub, chosen: CollectionVersion) -> None:
+    series = [
+        member.series_uid
+        for member in chosen.members
+        if any(_may_show_face(content) for _, _, content in _of_series(hub, member.series_uid))
+    ]
+    if series:
+        more = f" and {len(series) - _MOST_NAMED} more" if len(series) > _MOST_NAMED else ""
+        raise Refused(
+            f"{len(series)} series may show a face: {', '.join(series[:_MOST_NAMED])}{more}",
+            hint="Add --remove-faces, or make a collection without them.",
+        )
+
+
+def _without_face(contents: list[_Content], clear_faces: ClearFaces | None) -> list[_Content]:
+    """Return what may become public of a series.
+
+    Raises:
+        BadFile: Its pixels cannot be read.
+        Refused: A face stands in it, or may.
+    """
+    files = [content for _, _, content in contents]
+    if clear_faces is not None and any(map(_may_show_face, files)):
+        files = list(clear_faces(files))
+    if any(map(_may_show_face, files)):
+        raise Refused("a face may stand in it", hint="Leave the series out.")
+    names = ((series, instance) for series, instance, _ in contents)
+    return [(*named, content) for named, content in zip(names, files, strict=True)]
 
 
 def _of_series(hub: Hub, series_uid: HubSeriesUid) -> list[_Content]:
