@@ -9,12 +9,13 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
+from sightline.deid.certificates import CERTIFICATE_FILE
 from sightline.deid.dataset import read_file
 from sightline.deid.door import Passage
 from sightline.deid.face_removal import remove_faces, without_face
 from sightline.deid.faceless import without_faces
 from sightline.deid.faces import is_head
-from sightline.deid.folder import CERTIFICATE_FILE, deidentify_folder
+from sightline.deid.folder import deidentify_folder
 from sightline.deid.vault import Vault
 from sightline.errors import Refused
 from sightline.formats.dicom_image import decode_volumes
