@@ -115,6 +115,8 @@ NEVER = {
     "URNCodeValue",
     "UniversalEntityID",
 }
+# Whose text is blackened passes too.
+MAY_PASS = {"", "burned_in_text_likely"}
 BYTES_THAT_ARE_NUMBERS = ("LUTData", "LookupTableData", "PointIndexList")
 
 
@@ -183,9 +185,11 @@ def read_types(table: dict[int, Row]) -> dict[int, tuple[dict[str, int], set[int
     modules_of = json.loads((STANDARD / "iod_module_map.json").read_text())
     attributes_of = json.loads((STANDARD / "module_attribute_map.json").read_text())
     types: dict[int, tuple[dict[str, int], set[int]]] = collections.defaultdict(lambda: ({}, set()))
-    passing = sorted({row["iod"] for row in read_csv("storage_classes.csv") if not row["reason"]})
+    passing = sorted(
+        {row["iod"] for row in read_csv("storage_classes.csv") if row["reason"] in MAY_PASS}
+    )
     for iod in passing:
-        for module in modules_of[iod]:
+        for module in modules_of.get(iod, ()):  # of retired kinds the standard says nothing
             for attribute in attributes_of[module["key"]]:
                 tag = keyword_dict.get(attribute["keyword"])
                 path = attribute["path"]

@@ -76,6 +76,7 @@ RULES: Registry[Rule] = Registry(
             "folder",
             "hub_door",
             "marks",
+            "pixels",
             "quarantine",
             "vault",
             "vocabulary",
