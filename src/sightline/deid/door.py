@@ -203,7 +203,7 @@ class _Door:
         if isinstance(outcome, str):
             return outcome
         if DECLARED in reasons and not outcome.lines:
-            return "declared_text_not_found"
+            return DECLARED
         self.counts["pixels_looked_at"] += 1
         self.counts["text_blackened"] += outcome.boxes
         self.counts["frames_blackened"] += outcome.frames

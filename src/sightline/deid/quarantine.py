@@ -22,7 +22,6 @@ REASONS = {
     "burned_in_text_likely": "Pictures of this kind usually hold the patient's name in the pixels.",
     "colour_picture": "Scanners make no colour pictures of this kind; it may be a screen capture.",
     "damaged": "The stored file no longer matches its digest.",
-    "declared_text_not_found": "The object says that its pixels hold text, and none was found.",
     "drawn_in_pixels": "One value lies far beyond all others, as where text was drawn in.",
     "embedded_document": "A whole document is embedded, which no rule can clean.",
     "identity_mismatch": "The file is another instance than the catalog says.",
@@ -32,6 +31,7 @@ REASONS = {
     "pixels_unreadable": "The pixels cannot be decoded, looked at or blackened with certainty.",
     "private_content": "The content is known to its vendor only.",
     "screen_capture": "The object says that it was saved from a screen.",
+    "slide_label_likely": "A whole slide may show its label, whose barcode no rule reads.",
     "text_in_stream": "The compressed pixels carry a comment that no known encoder writes.",
     "text_remains": "Text was still found in the pixels after blackening it three times.",
     "unknown_segment_name": "A class name has a word that is on no list; add it to the vault's "
@@ -48,6 +48,7 @@ RELEASABLE = frozenset(
         "colour_picture",
         "drawn_in_pixels",
         "screen_capture",
+        "slide_label_likely",
     }
 )
 """What a person who looks at the picture can see to be harmless; the rest no look can settle."""
@@ -64,7 +65,10 @@ BLACKENED = frozenset(
         "screen_capture",
     }
 )
-"""What needs no holding where text is blackened and unused bits are cleared."""
+"""What needs no holding where text is blackened and unused bits are cleared.
+
+An image that says it holds text is still held where none is found.
+"""
 
 _IMAGE_TYPE = 0x00080008
 _SAMPLES, _PHOTOMETRIC, _FRAMES = 0x00280002, 0x00280004, 0x00280008

@@ -16,6 +16,10 @@ SAMPLES, PHOTOMETRIC, PLANAR, FRAMES = 0x00280002, 0x00280004, 0x00280006, 0x002
 ROWS, COLUMNS = 0x00280010, 0x00280011
 BITS_ALLOCATED, BITS_STORED, HIGH_BIT, SIGN = 0x00280100, 0x00280101, 0x00280102, 0x00280103
 _PALETTES = ((0x00281101, 0x00281201), (0x00281102, 0x00281202), (0x00281103, 0x00281203))
+PALETTE_TAGS = frozenset(
+    {tag for pair in _PALETTES for tag in pair} | {0x00281221, 0x00281222, 0x00281223}
+)
+"""Tables of the three colours, whole or in segments."""
 _WIDTHS = frozenset({8, 16, 32})
 _SHARED_CHROMA = "YBR_FULL_422"
 _COLOURS = frozenset({"RGB", "YBR_FULL", _SHARED_CHROMA})
@@ -70,6 +74,24 @@ class Layout:
             high=number(HIGH_BIT, stored - 1),
             is_signed=number(SIGN, 0) == 1,
         )
+
+    def numbers(self) -> dict[int, int]:
+        """What describes it, by tag."""
+        described = {
+            SAMPLES: self.samples,
+            ROWS: self.rows,
+            COLUMNS: self.columns,
+            BITS_ALLOCATED: self.bits,
+            BITS_STORED: self.stored,
+            HIGH_BIT: self.high,
+            SIGN: int(self.is_signed),
+        }
+        return described | ({PLANAR: int(self.is_planar)} if self.samples > 1 else {})
+
+    @property
+    def has_palette(self) -> bool:
+        """Whether the values are places in a palette."""
+        return self.photometric == "PALETTE COLOR"
 
     @property
     def is_plain(self) -> bool:

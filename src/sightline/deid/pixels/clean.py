@@ -12,7 +12,9 @@ from sightline.deid.dataset import Dataset, Element, ParsedFile, write_dataset
 from sightline.deid.pixels.blacken import (
     BITS_ALLOCATED,
     BITS_STORED,
+    FRAMES,
     HIGH_BIT,
+    PALETTE_TAGS,
     PHOTOMETRIC,
     PIXEL_DATA,
     PLANAR,
@@ -32,7 +34,7 @@ from sightline.formats.dicom_file import part10
 
 _log = log.get("deid")
 
-_SOP_CLASS, _IMAGE_GROUP = 0x00080016, 0x0028
+_SOP_CLASS = 0x00080016
 _OFFSET_TABLES = (0x7FE00001, 0x7FE00002)
 _EXPLICIT_LITTLE, _DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 _FRAMES_A_CALL = 32
@@ -174,12 +176,16 @@ def _described(layout: Layout, pixels: bytes, *, samples: int, bits: int) -> Dat
 
 
 def _bare(parsed: ParsedFile) -> bytes:
-    """Write the image alone, without what names anybody."""
+    """Write the image alone, described by numbers of ours, without what names anybody."""
+    layout, order = Layout.of(parsed), parsed.encoding.order
     kept = {
-        tag: each
-        for tag, each in parsed.elements.items()
-        if tag >> 16 == _IMAGE_GROUP or tag == PIXEL_DATA or tag in _OFFSET_TABLES
+        tag: Element("US", struct.pack(order + "H", number & 0xFFFF))
+        for tag, number in layout.numbers().items()
     }
+    kept[PHOTOMETRIC] = Element("CS", layout.photometric.encode("latin-1"))
+    kept[FRAMES] = Element("IS", str(layout.frames).encode("ascii"))
+    copied = {PIXEL_DATA, *_OFFSET_TABLES, *(PALETTE_TAGS if layout.has_palette else ())}
+    kept |= {tag: each for tag, each in parsed.elements.items() if tag in copied}
     syntax = parsed.transfer_syntax_uid
     if syntax == _DEFLATED:
         syntax = _EXPLICIT_LITTLE
