@@ -113,10 +113,12 @@ def picture(
     words: list[Words] = []
     if has_text:
         writer = _Writer(rng, frames, patterns, contrast)
-        for _ in range(int(rng.integers(1, 7))):
+        wanted, left = int(rng.integers(1, 7)), 200
+        while left and (wanted > 0 or not words):
             written = writer.write(int(rng.integers(heights[0], heights[1] + 1)))
-            if written:
-                words.append(written)
+            words += [written] if written else []
+            wanted, left = wanted - 1, left - 1
+        assert words, "no room for any text"
         frames = writer.frames
     return Picture(kind=kind, frames=np.clip(frames, 0, 1), words=tuple(words))
 
@@ -182,6 +184,8 @@ class _Writer:
             chosen = ((0,), (count - 1,), (int(rng.integers(count)),))[int(rng.integers(3))]
         around = self.frames[:, rows, columns][list(chosen)]
         value = self._value(around)
+        if value is None:
+            return None
         for frame in chosen:
             part = self.frames[frame, rows, columns]
             part[...] = part * (1 - ink) + value * ink
@@ -208,18 +212,14 @@ class _Writer:
                 return at
         return None
 
-    def _value(self, around: Plane) -> float:
-        """A value far enough from all but a few of the pixels around."""
+    def _value(self, around: Plane) -> float | None:
+        """A value far enough from all but a few of the pixels around; None where there is none."""
         low, high = (float(part) for part in np.percentile(around, (4, 96)))
         wanted = float(self._rng.uniform(*self._contrast))
-        lighter, darker = high + wanted, low - wanted
-        is_light = self._rng.random() < 0.6
-        if lighter > 1 and darker < 0:
-            # Neither fits: take the extreme that is farther away.
-            return 1.0 if 1 - high >= low else 0.0
-        if (is_light and lighter <= 1) or darker < 0:
-            return min(lighter, 1.0)
-        return max(darker, 0.0)
+        least = self._contrast[0]
+        lighter, darker = min(high + wanted, 1.0), max(low - wanted, 0.0)
+        ways = [value for value, gap in ((lighter, 1 - high), (darker, low)) if gap >= least]
+        return ways[int(self._rng.integers(len(ways)))] if ways else None
 
 
 @functools.lru_cache(maxsize=512)

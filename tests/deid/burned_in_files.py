@@ -65,9 +65,9 @@ def written(picture: Picture, seed: int) -> Written:
     dataset.PixelRepresentation = 0
     _set_pixels(dataset, picture.frames, form, rng)
     syntax = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)[int(rng.integers(2))]
-    if form in {"MONOCHROME1", "MONOCHROME2", "RGB"} and rng.random() < 0.25:
-        if form == "RGB":
-            dataset.PlanarConfiguration = 0
+    is_by_pixel = dataset.get("PlanarConfiguration", 0) == 0
+    is_plain = form in {"MONOCHROME1", "MONOCHROME2", "RGB"}
+    if is_plain and is_by_pixel and rng.random() < 0.25:
         part10_of(dataset, ExplicitVRLittleEndian)
         dataset.compress(RLELossless, generate_instance_uid=False)
         syntax = RLELossless
