@@ -4,7 +4,8 @@ import dataclasses
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -28,23 +29,26 @@ JUDGING_SEED = 20_261
 SHARE = 0.95
 
 
-@dataclasses.dataclass(kw_only=True)
-class Score:
-    """What became of a set of pictures."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one picture.
 
-    images: int = 0
-    left: list[str] = dataclasses.field(default_factory=list)
-    held: Counter[str] = dataclasses.field(default_factory=Counter)
-    altered: list[str] = dataclasses.field(default_factory=list)
+    Attributes:
+        held: the reason; empty where it passed.
+        wrong: what was left of its text, or that it was altered for nothing.
+    """
 
-    def interval(self, good: int) -> tuple[float, float]:
-        """The 95 % interval of a share (Wilson 1927)."""
-        z, count = 1.96, self.images
-        share = good / count
-        middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-        half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count**2))
-        half /= 1 + z * z / count
-        return middle - half, middle + half
+    held: str = ""
+    wrong: tuple[str, ...] = ()
+
+
+def wilson(good: int, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    z, share = 1.96, good / count
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count**2))
+    half /= 1 + z * z / count
+    return middle - half, middle + half
 
 
 def frames_of(content: bytes) -> npt.NDArray[np.integer]:
@@ -97,63 +101,63 @@ def pass_through(one: Written, study_of: StudyOf, vault: Vault) -> bytes | str:
     return content_of(passage)
 
 
-def pictures(count: int, *, has_text: bool, **how: tuple[float, float]) -> Iterator[Written]:
-    for number in range(count):
-        seed = (JUDGING_SEED, int(has_text), number)
-        made: Picture = picture(seed, JUDGING_FONTS, has_text=has_text, **how)  # type: ignore[arg-type]
-        yield written(made, number)
+def made(number: int, *, has_text: bool, **how: tuple[float, float]) -> Written:
+    seed = (JUDGING_SEED, int(has_text), number)
+    drawn: Picture = picture(seed, JUDGING_FONTS, has_text=has_text, **how)  # type: ignore[arg-type]
+    return written(drawn, number)
 
 
-def judge_text(count: int, study_of: StudyOf, vault: Vault) -> Score:
-    score = Score()
-    for number, one in enumerate(pictures(count, has_text=True)):
-        score.images += 1
-        after = pass_through(one, study_of, vault)
-        if isinstance(after, str):
-            score.held[after] += 1
-            continue
-        black, is_rest_same = blackened(one.content, after)
-        assert is_rest_same, number
-        score.left += [
+def judged(judge: Callable[[int], Outcome], count: int) -> list[Outcome]:
+    """Judge pictures two at a time, as many as there are children on a small machine."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(judge, range(count)))
+
+
+def judge_text(number: int, study_of: StudyOf, vault: Vault, **how: tuple[float, float]) -> Outcome:
+    one = made(number, has_text=True, **how)
+    after = pass_through(one, study_of, vault)
+    if isinstance(after, str):
+        return Outcome(held=after)
+    black, is_rest_same = blackened(one.content, after)
+    assert is_rest_same, number
+    return Outcome(
+        wrong=tuple(
             f"{number} {one.picture.kind} {one.form} height {words.height} turn {words.turn:.0f}"
             for words in one.picture.words
             if share_covered(words, black) < SHARE
-        ]
-    return score
+        )
+    )
 
 
-def judge_others(count: int, study_of: StudyOf, vault: Vault) -> Score:
-    score = Score()
-    for number, one in enumerate(pictures(count, has_text=False)):
-        score.images += 1
-        after = pass_through(one, study_of, vault)
-        if isinstance(after, str):
-            score.held[after] += 1
-        elif (frames_of(one.content) != frames_of(after)).any():
-            score.altered.append(f"{number} {one.picture.kind} {one.form}")
-    return score
+def judge_other(number: int, study_of: StudyOf, vault: Vault) -> Outcome:
+    one = made(number, has_text=False)
+    after = pass_through(one, study_of, vault)
+    if isinstance(after, str):
+        return Outcome(held=after)
+    is_altered = (frames_of(one.content) != frames_of(after)).any()
+    return Outcome(wrong=(f"{number} {one.picture.kind} {one.form}",) if is_altered else ())
 
 
-def report(score: Score, failed: int, what: str) -> None:
-    low, high = score.interval(score.images - failed)
-    share = 1 - failed / score.images
-    figure = f"{what}: {share:.2%} [{low:.2%}, {high:.2%}] of {score.images}"
-    sys.stdout.write(f"{figure}; held {dict(score.held)}\n")
+def report(outcomes: Sequence[Outcome], failed: int, what: str) -> None:
+    count = len(outcomes)
+    low, high = wilson(count - failed, count)
+    held = Counter(each.held for each in outcomes if each.held)
+    lines = [f"{what}: {1 - failed / count:.2%} [{low:.2%}, {high:.2%}] of {count}; held {held}"]
+    lines += [f"  {wrong}" for each in outcomes for wrong in each.wrong]
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 def check(count: int, study_of: StudyOf, vault: Vault) -> None:
-    with_text = judge_text(count, study_of, vault)
-    missed = {each.split()[0] for each in with_text.left}
-    report(with_text, len(missed), "images whose text is unreadable or that are held")
-    sys.stdout.write("".join(f"  left {each}\n" for each in with_text.left))
-    without = judge_others(count, study_of, vault)
-    altered = len(without.altered) + without.held.total()
-    report(without, altered, "images without text that pass unaltered")
-    sys.stdout.write("".join(f"  altered {each}\n" for each in without.altered))
-    assert len(missed) <= 0.005 * count
+    texts = judged(lambda number: judge_text(number, study_of, vault), count)
+    left = sum(bool(each.wrong) for each in texts)
+    report(texts, left, "images whose text is unreadable or that are held")
+    others = judged(lambda number: judge_other(number, study_of, vault), count)
+    altered = sum(bool(each.wrong or each.held) for each in others)
+    report(others, altered, "images without text that pass unaltered")
+    assert left <= 0.005 * count
     assert altered <= 0.02 * count
     # What is held protects, and helps nobody.
-    assert with_text.held.total() <= 0.02 * count
+    assert sum(bool(each.held) for each in texts) <= 0.02 * count
 
 
 @pytest.mark.slow
@@ -173,16 +177,9 @@ def test_text_is_blackened_and_nothing_else_at_full_size(study_of: StudyOf, vaul
 def test_small_and_faint_text_is_reported(
     how: dict[str, tuple[float, float]], study_of: StudyOf, vault: Vault
 ) -> None:
-    score = Score()
-    missed = 0
-    for one in pictures(100, has_text=True, **how):
-        after = pass_through(one, study_of, vault)
-        score.images += 1
-        if not isinstance(after, str):
-            black, _ = blackened(one.content, after)
-            missed += any(share_covered(words, black) < SHARE for words in one.picture.words)
-    report(score, missed, f"images whose text is unreadable, {how}")
-    assert score.images == 100
+    outcomes = judged(lambda number: judge_text(number, study_of, vault, **how), 100)
+    left = sum(bool(each.wrong) for each in outcomes)
+    report(outcomes, left, f"images whose text is unreadable, {how}")
 
 
 def test_an_image_without_text_passes_byte_for_byte() -> None:
