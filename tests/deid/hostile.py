@@ -315,8 +315,9 @@ def _needles() -> Iterator[tuple[str, bytes]]:
         yield f"{stem} HEX", raw.hex().upper().encode()
         for shift in range(3):
             inner = base64.b64encode(bytes(shift) + raw)
-            first = -(-shift * 4 // 3)
-            yield f"{stem} base64", inner[first : len(inner) // 4 * 4 - 4]
+            # All characters that the identifier alone decides: six bits each, of eight a byte.
+            first, end = -(-shift * 4 // 3), (shift + len(raw)) * 4 // 3
+            yield f"{stem} base64", inner[first:end]
     for charset, name in UNICODE_NAMES.items():
         for part in name.replace(b"=", b"^").split(b"^"):
             if len(part) > 3:
