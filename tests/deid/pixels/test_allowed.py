@@ -17,7 +17,7 @@ def test_markers_and_technique_stay(text: str) -> None:
     "text",
     [
         *("DOE^JANE", "12.03.1956", "4711", "12", "R 12 03", "12/03/56 AP", "MRN 120", "J. S."),
-        *("R MUELLER", "東京", "", "1956 cm", "kV 1234567"),
+        *("R MUELLER", "東京", "", "1956 cm", "kV 1234567", "CM41", "R12"),
     ],
 )
 def test_what_may_name_somebody_goes(text: str) -> None:

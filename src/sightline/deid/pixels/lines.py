@@ -39,6 +39,7 @@ _SQUARE = 1.7
 _SURE, _SURER, _VERY_SURE = 0.8, 0.88, 0.95
 _FEW = 3
 _NEAR = 1.5
+_BEYOND, _MOST_PIECES = 2.0, 4
 # What rulers, grids, curves and frames are read as.
 _STROKES = frozenset(" 1Il|-_.,:;=/\\·'`~^!()[]{}<>+LTFHEMNUVWXJYirtmnuvw一二三十卜ーー—…")
 
@@ -122,8 +123,9 @@ def find_lines(picture: Picture, site_words: Words) -> list[Line]:
                 continue
             text = _read(picture, area)
             if text:
-                lines.append(Line(area=area, is_allowed=may_stay(text, site_words)))
-                _cover(area, covered)
+                whole, text = _whole(picture, area, text)
+                lines.append(Line(area=whole, is_allowed=may_stay(text, site_words)))
+                _cover(whole, covered)
             else:
                 doubtful.append(area)
     return _joined(lines, doubtful)
@@ -195,6 +197,21 @@ def _read(picture: Picture, area: Area) -> str:
             if sureness >= _VERY_SURE:
                 break
     return best
+
+
+def _whole(picture: Picture, area: Area, text: str) -> tuple[Area, str]:
+    """Lengthen an area while more of its line is read beyond its ends, and return both."""
+    for _ in range(_MOST_PIECES):
+        longer = dataclasses.replace(area, length=area.length + 2 * _BEYOND * area.height)
+        more = _read(picture, longer)
+        if _letters(more) <= _letters(text):
+            break
+        area, text = longer, more
+    return area, text
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
 
 
 def _strips(picture: Picture, area: Area) -> Iterator[Picture]:
