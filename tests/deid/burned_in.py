@@ -118,7 +118,10 @@ def picture(
             written = writer.write(int(rng.integers(heights[0], heights[1] + 1)))
             words += [written] if written else []
             wanted, left = wanted - 1, left - 1
-        assert words, "no room for any text"
+        if not words:
+            # Nothing stands out from such a ground, or nothing has room: draw another.
+            again = (*seed, 0)
+            return picture(again, patterns, has_text=True, heights=heights, contrast=contrast)
         frames = writer.frames
     return Picture(kind=kind, frames=np.clip(frames, 0, 1), words=tuple(words))
 
