@@ -102,6 +102,7 @@ RULES: Registry[Rule] = Registry(
             "languages",
             "marks",
             "patient_records",
+            "pixels",
             "private",
             "profile",
             "projects",
