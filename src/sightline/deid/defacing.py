@@ -13,7 +13,7 @@ from sightline.values.volume import Volume
 _AIR_HU = -1000.0
 # Between brow and temples, in mm of the mean brain's space.
 _BROW_UP, _TEMPLES_BACK = -14.0, -50.0
-_DEEP_MM, _MOST_KEPT_SHARE = 5.0, 0.05
+_DEEP_MM, _MOST_KEPT_SHARE = 5.0, 0.08
 
 
 def face_mask(volume: Volume) -> Solid | None:
