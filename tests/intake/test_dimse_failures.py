@@ -46,7 +46,7 @@ def send_and_kill(listener: ListenerProcess, files: list[Path], after_s: float) 
     return acknowledged
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(300, marks=pytest.mark.gate)])
+@pytest.mark.parametrize("kills", [20, pytest.param(1000, marks=pytest.mark.gate)])
 def test_a_kill_loses_nothing_acknowledged_and_shows_nothing_cut_short(
     listener_process: ListenerProcess, archive: Archive, tmp_path: Path, kills: int
 ) -> None:
