@@ -73,7 +73,8 @@ def check(answer: dict[str, Any], name: str, *, seconds: float = MOST_SECONDS) -
 @pytest.mark.parametrize(
     "count",
     [
-        20_000,
+        5_000,
+        pytest.param(20_000, marks=FULL),
         pytest.param(
             ON_DEMAND,
             marks=[FULL, pytest.mark.skipif(not ON_DEMAND, reason="SIGHTLINE_FUZZ is not set")],
