@@ -72,6 +72,11 @@ def export(
     print(f"{done.instances} instances of {done.series} series of {chosen.label} in {folder}")
     for each in done.withheld:
         print(f"withheld\t{each.series_uid}\t{each.why}")
+    if remove_faces:
+        typer.echo(
+            "Look at the heads before you hand them on: not every face that stays is noticed.",
+            err=True,
+        )
     if done.withheld:
         raise typer.Exit(1)
 
