@@ -117,6 +117,21 @@ def test_no_canary_survives_in_any_kind_of_object(tmp_path: Path, sop_class_uid:
     assert hostile.survivors(content_of(passage)) == []
 
 
+@pytest.mark.gate
+@pytest.mark.parametrize("sop_class_uid", PASSING)
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_no_canary_survives_in_any_kind_and_syntax(
+    tmp_path: Path, sop_class_uid: str, syntax: str
+) -> None:
+    passage = canary_passage(tmp_path, sop_class_uid, syntax)
+    if passage.study is None:
+        # Compressed pixels of the hostile object cannot be decoded, so no text in them is found.
+        assert syntax in hostile.ENCAPSULATED
+        assert {each.reason for each in passage.held} == {"pixels_unreadable"}
+        return
+    assert hostile.survivors(passage.study.instances[0].content) == []
+
+
 def test_no_name_survives_in_any_character_set(tmp_path: Path) -> None:
     for charset, name in hostile.UNICODE_NAMES.items():
         tree = hostile.base() | {
