@@ -5,15 +5,12 @@ import os
 from pathlib import Path
 
 from sightline.deid.attributes import TABLE_EDITION
-from sightline.deid.marks import PIXELS_CLEANED
 from sightline.errors import BadFile
 from sightline.formats.certificate import read_certificate, write_certificate
 from sightline.store.durable import sync_paths, write_durably
 from sightline.values.study import Certificate
 
 CERTIFICATE_FILE = "certificate.json"
-
-_PIXELS = f"{PIXELS_CLEANED.value} "
 
 
 def put_certificate(folder: Path, certificate: Certificate) -> None:
@@ -39,10 +36,9 @@ def is_of(certificate: Certificate, uids: set[str], options: tuple[str, ...]) ->
     Args:
         certificate: of an earlier run.
         uids: what all instances are called after the door, whether they pass or are held.
-        options: what would be done now, whether or not pixels are looked at.
+        options: what would be done now.
     """
-    done = tuple(each for each in certificate.options if not each.startswith(_PIXELS))
-    is_same_door = (done, certificate.table_edition) == (options, TABLE_EDITION)
+    is_same_door = (certificate.options, certificate.table_edition) == (options, TABLE_EDITION)
     is_all = len(certificate.outputs) + sum(certificate.held.values()) == len(uids)
     return is_same_door and is_all and certificate.outputs.keys() <= uids
 

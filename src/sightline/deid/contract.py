@@ -102,7 +102,6 @@ RULES: Registry[Rule] = Registry(
             "languages",
             "marks",
             "patient_records",
-            "pixels",
             "private",
             "profile",
             "projects",

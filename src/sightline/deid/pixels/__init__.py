@@ -1,1 +1,0 @@
-"""Text in pixels: found in limited children, blackened in bytes, looked for again."""
