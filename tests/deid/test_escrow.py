@@ -1,6 +1,7 @@
 """Sealed identities: the vault alone reads none, the secret alone has none."""
 
 import json
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -60,8 +61,10 @@ def test_the_vault_alone_shows_nothing(folder: Path, tmp_path: Path) -> None:
     keep_identity(folder, S_ADA, ADA)
     keep_identity(folder, S_BEN, BEN)
     content = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    # Among so many digits of keys a short number stands somewhere by chance.
+    said = re.sub(rb"[0-9a-f]{32,}", b"", content)
     for word in (b"Roe", b"Ada", b"0123", b"NORTH", b"19520314"):
-        assert word not in content
+        assert word not in said
         assert word.hex().encode() not in content
     # Nor does its length: a long name looks like a short one.
     assert len({path.stat().st_size for path in records(folder)}) == 1
