@@ -30,15 +30,19 @@ def certificate_in(folder: Path) -> Certificate | None:
         return None
 
 
-def is_of(certificate: Certificate, uids: set[str], options: tuple[str, ...]) -> bool:
-    """Tell whether a certificate is of these instances, these options and the table of now.
+def is_of(
+    certificate: Certificate, uids: set[str], *, profile: str, options: tuple[str, ...]
+) -> bool:
+    """Tell whether a certificate is of these instances, and of the door as it is now.
 
     Args:
         certificate: of an earlier run.
         uids: what all instances are called after the door, whether they pass or are held.
+        profile: its label.
         options: what would be done now.
     """
-    is_same_door = (certificate.options, certificate.table_edition) == (options, TABLE_EDITION)
+    was = (certificate.profile, certificate.options, certificate.table_edition)
+    is_same_door = was == (profile, options, TABLE_EDITION)
     is_all = len(certificate.outputs) + sum(certificate.held.values()) == len(uids)
     return is_same_door and is_all and certificate.outputs.keys() <= uids
 

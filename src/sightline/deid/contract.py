@@ -42,12 +42,23 @@ class Context:
 def trial_context() -> Context:
     """Return a context with a key of its own, for trying a rule."""
     vault = Vault(secrets.token_bytes(32))
-    patient = Patient(patient_id="TRIAL")
+    return context_of(Patient(patient_id="TRIAL"), vault, load_profile(DEFAULT_PROFILE))
+
+
+def name_of(uid: str, vault: Vault, profile: Profile) -> str:
+    """Return what a study, series or instance is called after the door."""
+    return uid if profile.has("retain uids") else vault.uid(uid)
+
+
+def context_of(patient: Patient, vault: Vault, profile: Profile) -> Context:
+    """Return the context of one patient's values."""
+    keeps_dates = profile.has("retain full dates")
     return Context(
         vault=vault,
         subject_id=vault.pseudonym(patient),
-        offset_days=vault.date_offset_days(patient),
-        keep_list=keep_list(load_profile(DEFAULT_PROFILE)),
+        offset_days=0 if keeps_dates else vault.date_offset_days(patient),
+        keep_list=keep_list(profile),
+        site_words=vault.words,
     )
 
 

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from sightline import clock, log
 from sightline.deid.attributes import TABLE_EDITION
 from sightline.deid.certifying import sign
-from sightline.deid.contract import Context
+from sightline.deid.contract import Context, context_of, name_of
 from sightline.deid.dataset import Dataset, Element, ParsedFile, read_file, write_dataset
 from sightline.deid.escrow import keep_identity
 from sightline.deid.faces import may_show_face
-from sightline.deid.keep_list import keep_list
 from sightline.deid.known_identifiers import (
     KnownIdentifiers,
     known_of_elements,
@@ -140,13 +139,8 @@ class _Door:
     ) -> None:
         self._study = study
         self._profile = profile
-        keeps_dates = profile.has("retain full dates")
-        self._context = Context(
-            vault=vault,
-            subject_id=vault.pseudonym(study.patient),
-            offset_days=0 if keeps_dates else vault.date_offset_days(study.patient),
-            keep_list=keep_list(profile),
-            site_words=vault.words,
+        self._context = dataclasses.replace(
+            context_of(study.patient, vault, profile),
             names=_name_words(study.patient.name),
             known=None if known is None else known.joined(known_of_patient(study.patient)),
         )
@@ -176,11 +170,11 @@ class _Door:
         """Put what passed together, with its certificate."""
         # Before anything leaves, so that every subject that is named has its way back.
         keep_identity(self._context.vault.folder, self._context.subject_id, self._study.patient)
-        uid = HubStudyUid(self._context.vault.uid(self._study.uid))
+        uid = HubStudyUid(name_of(self._study.uid, self._context.vault, self._profile))
         certificate = Certificate(
             study_uid=uid,
             subject_id=self._context.subject_id,
-            profile=self._profile.name,
+            profile=self._profile.label,
             table_edition=TABLE_EDITION,
             options=options_of(self._profile),
             actions=dict(sorted(self.counts.items())),

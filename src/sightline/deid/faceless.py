@@ -3,13 +3,12 @@
 import dataclasses
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 
 from sightline import log
-from sightline.deid.door import Passage
+from sightline.deid.door import Passage, hold
 from sightline.deid.face_removal import CLEANED, remove_faces
 from sightline.deid.faces import is_head
-from sightline.deid.quarantine import REASONS
-from sightline.deid.vault import Vault
 from sightline.errors import BadFile, Refused
 from sightline.values.arrival import Holding
 from sightline.values.identity import Digest
@@ -24,7 +23,7 @@ _log = log.get("deid")
 _REASON = "face_not_removed"
 
 
-def without_faces(passage: Passage, study: IdentifiedStudy, vault: Vault) -> Passage:
+def without_faces(passage: Passage, study: IdentifiedStudy, name: Callable[[str], str]) -> Passage:
     """Clear the face from every series of a passage that may show one.
 
     A series where that is not certain is held, as a whole; the certificate counts what was done.
@@ -32,7 +31,7 @@ def without_faces(passage: Passage, study: IdentifiedStudy, vault: Vault) -> Pas
     Args:
         passage: of the study.
         study: as it came to the door.
-        vault: the one that it passed with.
+        name: tells what an instance is called after the door.
     """
     if passage.study is None:
         return passage
@@ -49,7 +48,7 @@ def without_faces(passage: Passage, study: IdentifiedStudy, vault: Vault) -> Pas
         pairs = zip(instances, faceless, strict=True)
         changed += sum(old.content != new.content for old, new in pairs)
         kept += faceless
-    holdings = (*passage.held, *_holdings(study, vault, held))
+    holdings = (*passage.held, *_holdings(study, name, held))
     if not kept:
         return Passage(study=None, held=holdings)
     return Passage(study=_certified(passage.study, kept, (changed, len(held))), held=holdings)
@@ -62,19 +61,9 @@ def _series(study: DeidentifiedStudy) -> list[tuple[DeidentifiedInstance, ...]]:
     return [tuple(instances) for instances in series.values()]
 
 
-def _holdings(study: IdentifiedStudy, vault: Vault, held: set[str]) -> list[Holding]:
-    return [
-        Holding(
-            study_uid=study.uid,
-            series_uid=instance.series_uid,
-            instance_uid=instance.uid,
-            digest=instance.digest,
-            reason=_REASON,
-            detail=REASONS[_REASON],
-        )
-        for instance in study.instances
-        if held and vault.uid(instance.uid) in held
-    ]
+def _holdings(study: IdentifiedStudy, name: Callable[[str], str], held: set[str]) -> list[Holding]:
+    chosen = (each for each in study.instances if held and name(each.uid) in held)
+    return [hold(study, instance, _REASON) for instance in chosen]
 
 
 def _certified(

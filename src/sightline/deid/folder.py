@@ -24,6 +24,7 @@ from typing import TypeAlias, cast
 from sightline import clock
 from sightline.deid.certificates import certificate_in, is_of, put_certificate, take_over
 from sightline.deid.certifying import sign
+from sightline.deid.contract import name_of
 from sightline.deid.door import pass_door
 from sightline.deid.face_removal import CLEANED
 from sightline.deid.faceless import without_faces
@@ -165,7 +166,7 @@ class _Run:
                 yield len(study.instances)
                 continue
             subject_id = self._vault.pseudonym(study.patient)
-            folder = self._unfinished / f"{subject_id}-{self._vault.uid(study.uid)}"
+            folder = self._unfinished / f"{subject_id}-{self._door.name(study.uid)}"
             parts = list(self._door.portions(study, folder))
             left[str(folder)] = [None] * len(parts)
             portions += parts
@@ -196,10 +197,11 @@ class _Run:
     def _certificate_before(self, study: IdentifiedStudy) -> Certificate | None:
         """Return the certificate of an earlier run if it is of the same instances and profile."""
         subject_id = self._vault.pseudonym(study.patient)
-        folder = self._target / subject_id / self._vault.uid(study.uid)
-        uids = {self._vault.uid(each.uid) for each in study.instances}
+        folder = self._target / subject_id / self._door.name(study.uid)
+        uids = {self._door.name(each.uid) for each in study.instances}
         found = certificate_in(folder)
-        return found if found and is_of(found, uids, self._door.options) else None
+        profile, options = self._door.profile.label, self._door.options
+        return found if found and is_of(found, uids, profile=profile, options=options) else None
 
     def _finish(self, folder: Path, parts: list[_Written]) -> None:
         """Give a study its name, when all of it is written."""
@@ -235,6 +237,10 @@ class _FolderDoor:
         cleaned = (f"{CLEANED.value} {CLEANED.meaning}",) if self.removes_faces else ()
         return (*options_of(self.profile), *cleaned)
 
+    def name(self, uid: str) -> str:
+        """Tell what a study, series or instance is called after the door."""
+        return name_of(uid, self.vault, self.profile)
+
     def portions(self, study: IdentifiedStudy, folder: Path) -> Iterator[_Portion]:
         """Divide a study; a face is found in whole series only."""
         part: list[IdentifiedInstance] = []
@@ -257,7 +263,7 @@ class _FolderDoor:
         """Take a portion through, and write what leaves."""
         passage = pass_door(portion.study, self.vault, self.profile)
         if self.removes_faces:
-            passage = without_faces(passage, portion.study, self.vault)
+            passage = without_faces(passage, portion.study, self.name)
         if passage.study is None:
             return _Written(certificate=None, held=passage.held)
         paths = []
@@ -344,8 +350,10 @@ def _alone_in(target: Path) -> Iterator[None]:
             raise Refused(
                 f"another run writes to {target}", hint="Wait for it, or give another target."
             ) from error
-        yield
-        path.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def read_studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from sightline.deid.contract import check_rules
+from sightline.deid.contract import check_rules, name_of
 from sightline.deid.door import Passage, hold, pass_door
 from sightline.deid.explaining import Explanation, explain, explain_file
 from sightline.deid.folder import FolderPassage, Tell, deidentify_folder
@@ -123,7 +123,14 @@ class HubDoor:
             Refused: The patient has no id.
             KeyDestroyed: There is no key to do it with.
         """
-        return deidentify_report(record, patient, known, vault=self._vault, study_uid=study_uid)
+        return deidentify_report(
+            record,
+            patient,
+            known,
+            vault=self._vault,
+            profile=self._profile,
+            study_uid=study_uid,
+        )
 
     def names_of(self, uids: Iterable[InstanceUid]) -> dict[InstanceUid, HubInstanceUid]:
         """Tell what instances are called in the hub, for taking them back there.
@@ -131,7 +138,7 @@ class HubDoor:
         Raises:
             KeyDestroyed: Nobody can tell any more.
         """
-        return {uid: HubInstanceUid(self._vault.uid(uid)) for uid in uids}
+        return {uid: HubInstanceUid(self.hub_uid(uid)) for uid in uids}
 
     def hub_uid(self, uid: str) -> str:
         """Return the UID that stands for `uid` in the hub.
@@ -139,7 +146,7 @@ class HubDoor:
         Raises:
             KeyDestroyed: Nobody can tell any more.
         """
-        return self._vault.uid(uid)
+        return name_of(uid, self._vault, self._profile)
 
     def pass_folder(
         self, path: Path, out: Path, *, processes: int, tell: Tell, removes_faces: bool = False

@@ -20,8 +20,6 @@ from sightline.errors import BadSettings
 DEFAULT_PROFILE = "hub"
 
 Option = Literal[
-    "clean pixel data",
-    "clean recognizable visual features",
     "clean graphics",
     "clean structured content",
     "clean descriptors",
@@ -34,10 +32,9 @@ Option = Literal[
     "retain institution identity",
 ]
 
-# PS3.15 E.3 and PS3.16 CID 7050; the columns of Table E.1-1 that an option opens.
+# PS3.15 E.3 and PS3.16 CID 7050. What cleans pixels (113101) and faces (113102) is no option of a
+# profile: an output says so where it was done.
 _CODES: dict[str, Code] = {
-    "clean pixel data": codes.DCM.CleanPixelDataOption,
-    "clean recognizable visual features": codes.DCM.CleanRecognizableVisualFeaturesOption,
     "clean graphics": codes.DCM.CleanGraphicsOption,
     "clean structured content": codes.DCM.CleanStructuredContentOption,
     "clean descriptors": codes.DCM.CleanDescriptorsOption,
@@ -82,7 +79,7 @@ class Profile(pydantic.BaseModel):
             kind of value, or not at all.
         rules: rules of single attributes, whatever table and options say.
         remove: attributes that never leave, whatever table and options say.
-        digest: SHA-256 of the file, so that a certificate names what was signed.
+        digest: SHA-256 of the file.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
@@ -104,6 +101,11 @@ class Profile(pydantic.BaseModel):
 
     def __hash__(self) -> int:
         return hash((self.name, self.digest, self.options))
+
+    @property
+    def label(self) -> str:
+        """Name and beginning of the digest, so that a certificate tells what was in force."""
+        return f"{self.name} sha256:{self.digest[:16]}"
 
     @property
     def columns(self) -> frozenset[str]:

@@ -8,9 +8,9 @@ stay exact, and two projects share no name.
 
 from sightline.deid import dates, reader, subject, uids
 from sightline.deid.attributes import facts, sequence_tags
-from sightline.deid.contract import Context, Decision
+from sightline.deid.contract import Context, Decision, context_of
 from sightline.deid.dataset import Dataset, Element, read_file, write_dataset
-from sightline.deid.keep_list import TYPE_OPTIONAL, Attribute, keep_list
+from sightline.deid.keep_list import TYPE_OPTIONAL, Attribute
 from sightline.deid.profile import DEFAULT_PROFILE, load_profile
 from sightline.deid.vault import Vault
 from sightline.deid.walk import PLACEHOLDER
@@ -61,12 +61,8 @@ class Rekeying:
             BadFile: A value in it is not what the door lets pass.
         """
         parsed = read_file(content, sequence_tags())
-        context = Context(
-            vault=self._project,
-            subject_id=self.subject(subject_id),
-            offset_days=self._project.date_offset_days(_as_patient(subject_id)),
-            keep_list=keep_list(load_profile(DEFAULT_PROFILE)),
-        )
+        profile = load_profile(DEFAULT_PROFILE)
+        context = context_of(_as_patient(subject_id), self._project, profile)
         elements = _rekeyed(parsed.elements, context)
         return part10(
             write_dataset(elements, parsed.transfer_syntax_uid),

@@ -5,11 +5,10 @@ import re
 from collections import Counter
 
 from sightline.deid.codes import is_unit
-from sightline.deid.contract import Context
+from sightline.deid.contract import context_of, name_of
 from sightline.deid.free_text import clean_text
-from sightline.deid.keep_list import keep_list
 from sightline.deid.known_identifiers import KnownIdentifiers
-from sightline.deid.profile import DEFAULT_PROFILE, load_profile
+from sightline.deid.profile import DEFAULT_PROFILE, Profile, load_profile
 from sightline.deid.vault import Vault
 from sightline.errors import Refused
 from sightline.values.clinical import ClinicalRecord
@@ -26,6 +25,7 @@ def deidentify_report(
     known: KnownIdentifiers,
     *,
     vault: Vault,
+    profile: Profile | None = None,
     study_uid: StudyUid | None = None,
 ) -> DeidentifiedReport:
     """Return what may leave of a record of a patient.
@@ -35,6 +35,7 @@ def deidentify_report(
         patient: whom it is about, after merges.
         known: what the records know of the patient.
         vault: gives the names.
+        profile: says whether dates move; that of a hub where none is given.
         study_uid: the study it is tied to.
 
     Raises:
@@ -45,17 +46,12 @@ def deidentify_report(
             "a report of a patient without an id cannot be de-identified",
             hint="Correct the patient in the system that sent it, and let it send again.",
         )
-    context = Context(
-        vault=vault,
-        subject_id=vault.pseudonym(patient),
-        offset_days=vault.date_offset_days(patient),
-        keep_list=keep_list(load_profile(DEFAULT_PROFILE)),
-        site_words=vault.words,
-    )
+    profile = profile or load_profile(DEFAULT_PROFILE)
+    context = context_of(patient, vault, profile)
     title = clean_text(record.title, known, context)
     text = clean_text(record.text, known, context)
     return DeidentifiedReport(
-        study_uid=HubStudyUid(vault.uid(study_uid)) if study_uid else None,
+        study_uid=HubStudyUid(name_of(study_uid, vault, profile)) if study_uid else None,
         subject_id=context.subject_id,
         kind=record.kind,
         date=_moved(record.date, context.offset_days),
