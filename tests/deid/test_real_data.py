@@ -10,8 +10,8 @@ import pytest
 from pydicom.uid import CTImageStorage
 
 from sightline.deid.door import pass_door
-from sightline.deid.folder import read_studies
 from sightline.deid.quarantine import REASONS
+from sightline.deid.study_files import read_studies
 from sightline.deid.vault import Vault
 from sightline.errors import BadFile
 from sightline.formats.dicom_image import read_volumes

@@ -11,9 +11,9 @@ from sightline.deid.attributes import facts, sequence_tags, table_rows
 from sightline.deid.contract import RULES
 from sightline.deid.dataset import Element, read_file
 from sightline.deid.door import pass_door
-from sightline.deid.folder import read_studies
 from sightline.deid.keep_list import OF_THE_DOOR, KeepList, keep_list, softened_by
 from sightline.deid.profile import Profile
+from sightline.deid.study_files import read_studies
 from sightline.deid.vault import Vault
 from sightline.errors import NotDicom
 from sightline.values.study import IdentifiedStudy
