@@ -1,7 +1,8 @@
 """One value through one rule."""
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import RULES, Context
-from sightline.deid.keep_list import Attribute, keep_list
+from sightline.deid.keep_list import keep_list
 from sightline.deid.profile import load_profile
 from sightline.deid.vault import Vault
 from sightline.values.identity import SubjectId

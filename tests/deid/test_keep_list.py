@@ -6,7 +6,7 @@ import functools
 import pytest
 from pydicom.datadict import DicomDictionary
 
-from sightline.deid.attributes import Fact, facts, read_lines
+from sightline.deid.attributes import Attribute, facts, read_lines
 from sightline.deid.contract import Context
 from sightline.deid.dataset import Dataset, read_file
 from sightline.deid.keep_list import keep_list
@@ -160,7 +160,7 @@ def cleaned(options: tuple[str, ...], place: str) -> Dataset:
     return passed
 
 
-def asked(row: dict[str, str], options: list[str], fact: Fact, place: str) -> frozenset[str]:
+def asked(row: dict[str, str], options: list[str], fact: Attribute, place: str) -> frozenset[str]:
     """Say what Table E.1-1 allows to be done to a row (PS3.15 E.3.1 and the options of E.3)."""
     columns = {COLUMN_OF[option] for option in options}
     softened = {row[column] for column in columns if row[column]}

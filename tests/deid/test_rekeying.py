@@ -159,7 +159,7 @@ def test_whatever_passes_the_door_is_rekeyed_in_every_syntax(
     )
     assert [tag for tag, _ in old] == [tag for tag, _ in new]
     moved = {before for (tag, before), (_, after) in zip(old, new, strict=True) if before != after}
-    rules = {facts()[tag].kind for tag, before in old if before in moved and tag in facts()}
+    rules = {facts()[tag].rule for tag, before in old if before in moved and tag in facts()}
     assert rules <= {"subject", "reader", "uids", "dates"}
     assert {"subject", "uids", "dates"} <= rules
     assert not {each for each in uids_of(old) & uids_of(new) if not is_standard(each)}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import RULES, Context, Rule
 from sightline.deid.door import pass_door
-from sightline.deid.keep_list import Attribute
 from sightline.deid.known_identifiers import KnownIdentifiers
 from sightline.deid.vault import Vault
 from sightline.testing.rules import IDENTIFIER, RuleConformance

@@ -2,8 +2,8 @@
 
 import pytest
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import RULES, Rule
-from sightline.deid.keep_list import Attribute
 from sightline.testing.rules import RuleConformance
 from tests.deid.rules import KEEP
 

@@ -2,8 +2,8 @@
 
 import re
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
-from sightline.deid.keep_list import Attribute
 
 _AGE = re.compile(r"(\d{3})([DWMY])")
 _OLDEST_YEARS = 89

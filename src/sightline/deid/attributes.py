@@ -12,15 +12,16 @@ TYPE_REQUIRED, TYPE_MAY_BE_EMPTY, TYPE_OPTIONAL = 1, 2, 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Fact:
-    """What the standard says of one attribute that a profile may let pass.
+class Attribute:
+    """One attribute that may pass: as the standard says, or as a keep list has it.
 
     Attributes:
         vr: of the data dictionary; such as `US or SS` where the file decides.
         least: fewest values.
         most: most values; None where there is no limit.
-        kind: name of the rule for this kind of value.
-        top_type: Type at the top level, 1 to 3, as most object definitions have it.
+        rule: name of the rule for this kind of value; in a keep list of the one that decides.
+        top_type: Type at the top level, 1 to 3, as most object definitions have it; in a keep list
+            resolved for the action of the table.
         nested_type: strictest Type inside sequences.
         other_types: Type at the top level by object definition, where it differs.
     """
@@ -30,10 +31,16 @@ class Fact:
     vr: str
     least: int
     most: int | None
-    kind: str
+    rule: str
     top_type: int
     nested_type: int
     other_types: dict[str, int]
+
+    def type_in(self, iod: str | None) -> int:
+        """Return the Type at the top level of an object definition; None is inside a sequence."""
+        if iod is None:
+            return self.nested_type
+        return self.other_types.get(iod, self.top_type)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,9 +71,9 @@ class StorageClass:
 
 
 @functools.cache
-def facts() -> dict[int, Fact]:
+def facts() -> dict[int, Attribute]:
     """Return what may pass with any profile, by tag."""
-    return {int(row["tag"], 16): _fact(row) for row in read_table("attributes.csv")}
+    return {int(row["tag"], 16): _attribute(row) for row in read_table("attributes.csv")}
 
 
 @functools.cache
@@ -109,15 +116,15 @@ def values_of(multiplicity: str) -> tuple[int, int | None]:
     return int(least), int(most) if most.isdigit() else None
 
 
-def _fact(row: dict[str, str]) -> Fact:
+def _attribute(row: dict[str, str]) -> Attribute:
     least, most = values_of(row["vm"])
-    return Fact(
+    return Attribute(
         tag=int(row["tag"], 16),
         keyword=row["keyword"],
         vr=row["vr"],
         least=least,
         most=most,
-        kind=row["kind"],
+        rule=row["kind"],
         top_type=int(row["type"]),
         nested_type=int(row["nested"]),
         other_types={

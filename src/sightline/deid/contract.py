@@ -5,7 +5,8 @@ import secrets
 from collections.abc import Callable
 from typing import TypeAlias
 
-from sightline.deid.keep_list import Attribute, KeepList, keep_list
+from sightline.deid.attributes import Attribute
+from sightline.deid.keep_list import KeepList, keep_list
 from sightline.deid.known_identifiers import KnownIdentifiers
 from sightline.deid.profile import DEFAULT_PROFILE, Profile, load_profile
 from sightline.deid.vault import Vault

@@ -2,8 +2,8 @@
 
 import re
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
-from sightline.deid.keep_list import Attribute
 from sightline.errors import NotDicom
 from sightline.formats.csa_header import read_csa, write_csa
 

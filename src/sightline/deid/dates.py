@@ -7,8 +7,8 @@ dates keep their precision, ranges move at both ends, and what is no date does n
 import datetime as dt
 import re
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
-from sightline.deid.keep_list import Attribute
 
 _DATE = re.compile(r"(?P<year>\d{4})(?:(?P<dot>\.?)(?P<month>\d{2})(?:(?P=dot)(?P<day>\d{2}))?)?")
 _DATE_TIME = re.compile(

@@ -1,7 +1,7 @@
 """What an option of PS3.15 retains: the value as it was given (action K of Table E.1-1)."""
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
-from sightline.deid.keep_list import Attribute
 from sightline.deid.numbers import PLUGIN as NUMBERS
 from sightline.formats.dicom_text import decode
 from sightline.values.uids import is_uid

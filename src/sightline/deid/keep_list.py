@@ -3,10 +3,16 @@
 import dataclasses
 import functools
 
-from sightline.deid.attributes import Fact, Row, facts, table_rows
+from sightline.deid.attributes import (
+    TYPE_MAY_BE_EMPTY,
+    TYPE_OPTIONAL,
+    TYPE_REQUIRED,
+    Attribute,
+    Row,
+    facts,
+    table_rows,
+)
 from sightline.deid.profile import Profile
-
-TYPE_REQUIRED, TYPE_MAY_BE_EMPTY, TYPE_OPTIONAL = 1, 2, 3
 
 # Written by the door itself, or of no use once private, encrypted and signed content is gone.
 OF_THE_DOOR = frozenset(
@@ -32,38 +38,6 @@ OF_THE_DOOR = frozenset(
 
 _NAMES = frozenset({"subject", "reader"})
 _DATES = "dates"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Attribute:
-    """One attribute that may pass.
-
-    Attributes:
-        vr: of the data dictionary; such as `US or SS` where the file decides.
-        least: fewest values.
-        most: most values; None where there is no limit.
-        rule: name of the rule that decides on the value.
-        top_type: Type at the top level, 1 to 3, as most object definitions have it; resolved for
-            the action of the table.
-        nested_type: strictest Type inside sequences.
-        other_types: Type at the top level by object definition, where it differs.
-    """
-
-    tag: int
-    keyword: str
-    vr: str
-    least: int
-    most: int | None
-    rule: str
-    top_type: int
-    nested_type: int
-    other_types: dict[str, int]
-
-    def type_in(self, iod: str | None) -> int:
-        """Return the Type at the top level of an object definition; None is inside a sequence."""
-        if iod is None:
-            return self.nested_type
-        return self.other_types.get(iod, self.top_type)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +68,7 @@ def keep_list(profile: Profile) -> KeepList:
     return KeepList(profile=profile, attributes=found, sequences=sequences)
 
 
-def rule_of(fact: Fact, row: Row | None, profile: Profile) -> str:
+def rule_of(fact: Attribute, row: Row | None, profile: Profile) -> str:
     """Name the rule for an attribute; empty where it does not pass.
 
     What the profile says of it comes first, then the row of Table E.1-1 with the options that
@@ -105,14 +79,14 @@ def rule_of(fact: Fact, row: Row | None, profile: Profile) -> str:
     if fact.keyword in profile.rules:
         return profile.rules[fact.keyword]
     if row is None:
-        return fact.kind if profile.beyond_table == "by kind" else _needed(fact)
+        return fact.rule if profile.beyond_table == "by kind" else _needed(fact)
     softened = softened_by(fact, row, profile)
-    if softened and fact.kind not in _NAMES:
+    if softened and fact.rule not in _NAMES:
         return _softened_rule(fact, row, softened)
     return _rule_of_row(fact, row)
 
 
-def softened_by(fact: Fact, row: Row, profile: Profile) -> frozenset[str]:
+def softened_by(fact: Attribute, row: Row, profile: Profile) -> frozenset[str]:
     """Name the columns of the table that soften a row with a profile."""
     columns = profile.columns & row.softened.keys()
     chosen = profile.patient_characteristics
@@ -121,34 +95,30 @@ def softened_by(fact: Fact, row: Row, profile: Profile) -> frozenset[str]:
     return columns
 
 
-def _rule_of_row(fact: Fact, row: Row) -> str:
-    if fact.kind in _NAMES or "U" in row.action or (fact.kind == "uids" and row.action == "D"):
-        return fact.kind
+def _rule_of_row(fact: Attribute, row: Row) -> str:
+    if fact.rule in _NAMES or "U" in row.action or (fact.rule == "uids" and row.action == "D"):
+        return fact.rule
     if row.action == "X":
         return ""
     return "sequence" if fact.vr == "SQ" and row.action == "D" else "nothing"
 
 
-def _softened_rule(fact: Fact, row: Row, columns: frozenset[str]) -> str:
-    if fact.kind == _DATES and columns & {"modified_dates", "full_dates"}:
+def _softened_rule(fact: Attribute, row: Row, columns: frozenset[str]) -> str:
+    if fact.rule == _DATES and columns & {"modified_dates", "full_dates"}:
         return _DATES
     is_kept = any(row.softened[column] == "K" for column in columns)
     # An age above 89 years is never kept (US 45 CFR 164.514).
-    return "given" if is_kept and fact.kind != "age" else fact.kind
+    return "given" if is_kept and fact.rule != "age" else fact.rule
 
 
-def _needed(fact: Fact) -> str:
+def _needed(fact: Attribute) -> str:
     """Say how what the table does not name passes a profile that removes it: only where it must."""
-    return fact.kind if TYPE_REQUIRED in {fact.top_type, *fact.other_types.values()} else ""
+    return fact.rule if TYPE_REQUIRED in {fact.top_type, *fact.other_types.values()} else ""
 
 
-def _attribute(fact: Fact, rule: str, action: str) -> Attribute:
-    return Attribute(
-        tag=fact.tag,
-        keyword=fact.keyword,
-        vr=fact.vr,
-        least=fact.least,
-        most=fact.most,
+def _attribute(fact: Attribute, rule: str, action: str) -> Attribute:
+    return dataclasses.replace(
+        fact,
         rule=rule,
         top_type=_resolved(action, fact.top_type),
         nested_type=_resolved(action, fact.nested_type),

@@ -1,7 +1,7 @@
 """Identity: nothing of the value may leave (PS3.15 Table E.1-1 actions X, Z and D)."""
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
-from sightline.deid.keep_list import Attribute
 
 
 def clean(value: bytes, attribute: Attribute, context: Context) -> bytes | None:  # noqa: ARG001 - a rule

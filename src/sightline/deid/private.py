@@ -7,10 +7,9 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from sightline.deid.attributes import read_table, values_of
+from sightline.deid.attributes import TYPE_OPTIONAL, Attribute, read_table, values_of
 from sightline.deid.contract import Context, Rule
 from sightline.deid.dataset import Dataset, Element
-from sightline.deid.keep_list import TYPE_OPTIONAL, Attribute
 
 _FIRST_BLOCK, _LAST_BLOCK = 0x10, 0xFF
 

@@ -2,8 +2,8 @@
 
 import re
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
-from sightline.deid.keep_list import Attribute
 
 _RATIO = re.compile(r"\d{1,4}(\.\d{1,6})? ?: ?\d{1,4}(\.\d{1,6})?")
 

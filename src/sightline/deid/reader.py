@@ -1,7 +1,7 @@
 """Authors: a reader's name becomes their pseudonym, so that the hub can tell readers apart."""
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
-from sightline.deid.keep_list import Attribute
 from sightline.formats.dicom_text import decode
 
 

@@ -7,10 +7,9 @@ stay exact, and two projects share no name.
 """
 
 from sightline.deid import dates, reader, subject, uids
-from sightline.deid.attributes import facts, sequence_tags
+from sightline.deid.attributes import TYPE_OPTIONAL, Attribute, facts, sequence_tags
 from sightline.deid.contract import Context, Decision, context_of
 from sightline.deid.dataset import Dataset, Element, read_file, write_dataset
-from sightline.deid.keep_list import TYPE_OPTIONAL, Attribute
 from sightline.deid.profile import DEFAULT_PROFILE, load_profile
 from sightline.deid.vault import Vault
 from sightline.deid.walk import PLACEHOLDER
@@ -85,7 +84,7 @@ def _element(tag: int, element: Element, context: Context) -> Element:
         return element._replace(items=tuple(_rekeyed(item, context) for item in element.items))
     fact = facts().get(tag)
     by_vr = _RULES_BY_VR.get(element.vr, "")
-    rule = fact.kind if fact and fact.kind in _RULES else by_vr
+    rule = fact.rule if fact and fact.rule in _RULES else by_vr
     is_empty = bytes(element.value).strip(b"\0 ") in {b"", PLACEHOLDER}
     if not rule or (is_empty and rule != "subject"):
         return element

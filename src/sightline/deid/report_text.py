@@ -6,9 +6,9 @@ PS3.15 Clean Structured Content (113104) and Clean Descriptors (113105).
 import re
 
 from sightline.deid import text
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
 from sightline.deid.free_text import clean_text
-from sightline.deid.keep_list import Attribute
 from sightline.formats.dicom_text import decode
 
 # PS3.5 6.2: characters of a value; what grew beyond is no value any more.

@@ -1,8 +1,8 @@
 """Stories of a patient, such as comments: cleaned where free text may pass, else gone."""
 
 from sightline.deid import report_text
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
-from sightline.deid.keep_list import Attribute
 
 
 def clean(value: bytes, attribute: Attribute, context: Context) -> bytes | None:

@@ -1,7 +1,7 @@
 """Patient: name and id become the subject id."""
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
-from sightline.deid.keep_list import Attribute
 
 
 def clean(value: bytes, attribute: Attribute, context: Context) -> bytes:  # noqa: ARG001 - a rule

@@ -5,8 +5,8 @@ They tell scanners apart. Serial numbers and station names are other attributes,
 
 import re
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
-from sightline.deid.keep_list import Attribute
 from sightline.deid.vocabulary import is_made_of, names_somebody, technical_words
 
 _MODEL = re.compile(r"[A-Za-z]{1,2}[0-9]{1,4}[A-Za-z]{0,2}[0-9]{0,2}|[0-9]{1,4}[A-Za-z]{1,2}")

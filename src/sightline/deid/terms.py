@@ -3,8 +3,8 @@
 import functools
 import re
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
-from sightline.deid.keep_list import Attribute
 from sightline.deid.vocabulary import Words, coded_words
 
 _CHARACTERS = re.compile(r"[A-Za-z0-9 _/.\-+*]{0,64}")

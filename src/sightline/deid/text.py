@@ -3,8 +3,8 @@
 PS3.15 Clean Descriptors Option (113105).
 """
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
-from sightline.deid.keep_list import Attribute
 from sightline.deid.vocabulary import clinical_words, is_made_of, names_somebody
 
 

@@ -9,9 +9,8 @@ import functools
 from pydicom import config
 from pydicom.uid import UID
 
-from sightline.deid.attributes import storage_classes
+from sightline.deid.attributes import Attribute, storage_classes
 from sightline.deid.contract import Context, Rule
-from sightline.deid.keep_list import Attribute
 from sightline.values.uids import is_uid
 
 

@@ -4,10 +4,10 @@ import functools
 from collections import Counter
 from collections.abc import Mapping
 
+from sightline.deid.attributes import TYPE_OPTIONAL, TYPE_REQUIRED, Attribute
 from sightline.deid.codes import CODE_TAGS, clean_code
 from sightline.deid.contract import RULES, Context, Rule
 from sightline.deid.dataset import PIXEL_TAGS, Dataset, Element
-from sightline.deid.keep_list import TYPE_OPTIONAL, TYPE_REQUIRED, Attribute
 from sightline.deid.private import safe_blocks
 
 PLACEHOLDER = b"removed"

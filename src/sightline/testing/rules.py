@@ -12,8 +12,8 @@ import random
 
 import pytest
 
+from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule, trial_context
-from sightline.deid.keep_list import Attribute
 
 IDENTIFIER = b"KANARIENVOGEL"
 """A name that is on no list of words."""
