@@ -145,6 +145,9 @@ def test_releases_are_by_project_and_on_record(
     assert nameless.returncode == 1
     assert "--by NAME and --reason TEXT" in nameless.stderr
     assert run("export", "chests", tmp_path / "plain").returncode == 0
+    alone = run("export", "chests", tmp_path / "alone", "--remove-faces")
+    assert alone.returncode == 2
+    assert "--public" in alone.stderr
     assert (tmp_path / "plain" / subject).is_dir()
 
 

@@ -4,10 +4,12 @@ import hashlib
 import json
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from sightline.deid.certificates import CERTIFICATE_FILE
 from sightline.deid.folder import deidentify_folder
+from sightline.deid.profile import Profile, load_profile
 from sightline.deid.vault import Vault
 from sightline.errors import Refused
 from sightline.formats.dicom_file import read_header
@@ -69,6 +71,43 @@ def test_repeat_writes_the_same_files(tmp_path: Path, vault: Vault) -> None:
         for files in [sorted((tmp_path / out).rglob("*.dcm"))]
     )
     assert first == second
+
+
+def site_profile(folder: Path, text: str) -> Profile:
+    path = folder / "site.yaml"
+    path.write_text(f"name: site\npurpose: a trial\n{text}\n")
+    load_profile.cache_clear()
+    return load_profile(str(path))
+
+
+def test_a_changed_profile_does_all_again(tmp_path: Path, vault: Vault) -> None:
+    given, out = source(tmp_path / "in"), tmp_path / "out"
+    first = site_profile(tmp_path, "options: [retain modified dates]")
+    assert deidentify_folder(given, out, vault, profile=first).there_before == 0
+    assert deidentify_folder(given, out, vault, profile=first).there_before == 3
+    # The same options, and one attribute less.
+    second = site_profile(tmp_path, "options: [retain modified dates]\nremove: [StudyDate]")
+    assert deidentify_folder(given, out, vault, profile=second).there_before == 0
+    for folder in out.glob("S-*/*"):
+        certificate = json.loads((folder / CERTIFICATE_FILE).read_text())
+        assert certificate["profile"] == f"site sha256:{second.digest[:16]}"
+        assert all(
+            "StudyDate" not in pydicom.dcmread(path) or not pydicom.dcmread(path).StudyDate
+            for path in folder.rglob("*.dcm")
+        )
+
+
+def test_where_uids_are_kept_all_names_are_the_given_ones(tmp_path: Path, vault: Vault) -> None:
+    given, out = source(tmp_path / "in"), tmp_path / "out"
+    profile = site_profile(tmp_path, "options: [retain uids]")
+    passage = deidentify_folder(given, out, vault, profile=profile)
+    paths = [path for path in given.rglob("*.dcm") if path.name != "held.dcm"]
+    headers = [read_header(path.read_bytes()) for path in paths]
+    assert {folder.name for folder in passage.studies} == {each.study_uid for each in headers}
+    left = [read_header(path.read_bytes()) for path in out.rglob("*.dcm")]
+    assert {each.instance_uid for each in left} == {each.instance_uid for each in headers}
+    assert all(each.patient.patient_id.startswith("S-") for each in left)
+    assert deidentify_folder(given, out, vault, profile=profile).there_before == 3
 
 
 def test_one_file_is_a_folder_of_one(tmp_path: Path, vault: Vault) -> None:

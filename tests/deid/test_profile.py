@@ -45,6 +45,7 @@ def test_a_site_writes_its_own(tmp_path: Path) -> None:
     [
         ("name: site", "purpose"),
         ("name: site\npurpose: x\noptions: [retain everything]", "options.0"),
+        ("name: site\npurpose: x\noptions: [clean pixel data]", "options.0"),
         ("name: site\npurpose: x\noptions: [retain full dates, retain modified dates]", "dates"),
         ("name: site\npurpose: x\nremove: [NoSuchAttribute]", "NoSuchAttribute"),
         ("name: site\npurpose: x\nrules: {PatientAge: nosuchrule}", "nosuchrule"),

@@ -1,13 +1,12 @@
 """Hand a collection out as DICOM files; a public export never shows a face."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 
 from sightline.archive.archive import Archive
 from sightline.archive.patients import Occasion
@@ -16,6 +15,7 @@ from sightline.deid.face_removal import without_face
 from sightline.deid.recording import Book
 from sightline.deid.releasing import Order, release
 from sightline.hub.collections import version
+from sightline.hub.exporting import ClearFaces, Exported
 from sightline.hub.exporting import export as export_version
 from sightline.hub.hub import Hub
 
@@ -45,44 +45,51 @@ def export(
     With --project, subjects, UIDs and dates are those of the project: the same in each of its
     releases, and nothing that another project or the hub could be joined by.
     """
+    if remove_faces and not public:
+        raise typer.BadParameter(
+            "it goes with --public; elsewhere images leave as the hub has them"
+        )
     settings = settings_of(ctx)
-    clear_faces = _clear_faces if remove_faces else None
     archive, hub = Archive.open(settings), Hub.open(settings)
     try:
         chosen = version(hub, label)
+        order = Order(chosen=chosen, folder=folder, project=project, is_public=public)
         with Progress(console=Console(stderr=True)) as progress:
             bar = progress.add_task("series", total=len(chosen.members))
-            tell = partial(_tell, progress, bar)
+            how = _How(
+                on_progress=lambda count: progress.update(bar, completed=count),
+                clear_faces=_clear_faces if remove_faces else None,
+            )
             if project:
-                done = release(
-                    Book(settings, archive),
-                    hub,
-                    Order(chosen=chosen, folder=folder, project=project, is_public=public),
-                    clear_faces=clear_faces,
-                    occasion=Occasion(actor=by, reason=reason),
-                    on_progress=tell,
-                )
+                occasion = Occasion(actor=by, reason=reason)
+                done = release(Book(settings, archive), hub, order, occasion=occasion, **how)
             else:
-                done = export_version(
-                    hub, chosen, folder, is_public=public, clear_faces=clear_faces, on_progress=tell
-                )
+                done = export_version(hub, chosen, folder, is_public=public, **how)
     finally:
         archive.close()
         hub.close()
-    print(f"{done.instances} instances of {done.series} series of {chosen.label} in {folder}")
+    _print(done, order, has_cleared=remove_faces)
+
+
+class _How(TypedDict):
+    """What an export and a release are both told."""
+
+    on_progress: Callable[[int], None]
+    clear_faces: ClearFaces | None
+
+
+def _print(done: Exported, order: Order, *, has_cleared: bool) -> None:
+    what = f"{done.instances} instances of {done.series} series of {order.chosen.label}"
+    print(f"{what} in {order.folder}")
     for each in done.withheld:
         print(f"withheld\t{each.series_uid}\t{each.why}")
-    if remove_faces:
+    if has_cleared:
         typer.echo(
             "Look at the heads before you hand them on: not every face that stays is noticed.",
             err=True,
         )
     if done.withheld:
         raise typer.Exit(1)
-
-
-def _tell(progress: Progress, bar: TaskID, count: int) -> None:
-    progress.update(bar, completed=count)
 
 
 def _clear_faces(contents: Sequence[bytes]) -> Sequence[bytes]:

@@ -128,9 +128,8 @@ def export(
         raise Refused(f"{folder} is not empty", hint="Give a folder that does not exist yet.")
     if is_public and clear_faces is None:
         _refuse_faces(hub, chosen)
-    files: dict[str, str] = {}
+    writer = _Writer(folder, names)
     withheld: list[Withheld] = []
-    rows: list[str] = []
     # In the order of their names there: that of the hub would join two releases.
     members = sorted(chosen.members, key=lambda member: names.series(member.series_uid))
     for done, member in enumerate(members, start=1):
@@ -141,23 +140,9 @@ def export(
         except (BadFile, Refused) as error:
             withheld.append(Withheld(series_uid=member.series_uid, why=error.problem))
         else:
-            contents += _annotation(hub, member)
-            files |= _write(folder, member, contents, names=names)
-            subject, series = names.subject(member.subject_id), names.series(member.series_uid)
-            rows.append(f"{subject}\t{series}\t{member.split}")
+            writer.add(member, contents + _annotation(hub, member))
         on_progress(done)
-    make_folder(folder)
-    table = "\n".join(("subject\tseries\tsplit", *rows)).encode() + b"\n"
-    write_durably(folder / "splits.tsv", table)
-    manifest = _manifest(files | {"splits.tsv": hashlib.sha256(table).hexdigest()})
-    write_durably(folder / MANIFEST_FILE, manifest)
-    return Exported(
-        instances=len(files),
-        series=len(rows),
-        subjects=len({row.split("\t")[0] for row in rows}),
-        withheld=tuple(withheld),
-        manifest=Digest(hashlib.sha256(manifest).hexdigest()),
-    )
+    return writer.finish(withheld)
 
 
 _Content = tuple[HubSeriesUid, HubInstanceUid, bytes]
@@ -222,23 +207,41 @@ def _may_show_face(content: bytes) -> bool:
     return bool(dataset.get(_MARK, "YES") != "NO")
 
 
-def _write(
-    folder: Path, member: Member, contents: list[_Content], *, names: Names
-) -> dict[str, str]:
-    """Write instances and return the digest of each file by its path in `folder`."""
-    files = {}
-    for series_uid, uid, content in contents:
-        place = f"{names.subject(member.subject_id)}/{names.series(series_uid)}"
-        path, named = (
-            f"{place}/{names.instance(uid)}.dcm",
-            names.content(content, member.subject_id),
+class _Writer:
+    """Writes series under their names there, and keeps the books of it."""
+
+    def __init__(self, folder: Path, names: Names) -> None:
+        self._folder, self._names = folder, names
+        self._rows: list[tuple[SubjectId, HubSeriesUid, str]] = []
+        self._files: dict[str, str] = {}
+
+    def add(self, member: Member, contents: list[_Content]) -> None:
+        """Write the instances of a member."""
+        subject = self._names.subject(member.subject_id)
+        for series_uid, uid, content in contents:
+            place = f"{subject}/{self._names.series(series_uid)}"
+            make_folder(self._folder / place)
+            named = self._names.content(content, member.subject_id)
+            self._put(f"{place}/{self._names.instance(uid)}.dcm", named)
+        self._rows.append((subject, self._names.series(member.series_uid), member.split))
+
+    def finish(self, withheld: list[Withheld]) -> Exported:
+        """Write the tables, the list of all files last; tell what was written."""
+        make_folder(self._folder)
+        instances = len(self._files)
+        lines = ["\t".join(row) for row in (("subject", "series", "split"), *self._rows)]
+        self._put("splits.tsv", "\n".join(lines).encode() + b"\n")
+        content = {"format": "sightline-release", "version": 1, "files": self._files}
+        manifest = (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
+        write_durably(self._folder / MANIFEST_FILE, manifest)
+        return Exported(
+            instances=instances,
+            series=len(self._rows),
+            subjects=len({subject for subject, _, _ in self._rows}),
+            withheld=tuple(withheld),
+            manifest=Digest(hashlib.sha256(manifest).hexdigest()),
         )
-        make_folder(folder / place)
-        write_durably(folder / path, named)
-        files[path] = hashlib.sha256(named).hexdigest()
-    return files
 
-
-def _manifest(files: dict[str, str]) -> bytes:
-    content = {"format": "sightline-release", "version": 1, "files": files}
-    return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
+    def _put(self, path: str, content: bytes) -> None:
+        write_durably(self._folder / path, content)
+        self._files[path] = hashlib.sha256(content).hexdigest()
