@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from sightline.deid.cleaning.expressions import any_case, any_of, joined
 from sightline.deid.cleaning.spans import Found
 from sightline.deid.cleaning.words import Languages, all_languages
 
@@ -320,46 +321,38 @@ def _forms(languages: Languages) -> _Forms:
         for table in language.weekdays:
             for name in table:
                 weekdays.setdefault(name, table)
-    month, weekday = _any(months), _any(weekdays)
-    words = _any({word: () for language in chosen for word in language.date_words})
-    leads = "|".join(language.year_leads for language in chosen)
-    births = "|".join(language.birth_labels for language in chosen)
+    month, weekday = any_of(months), any_of(weekdays)
+    words = any_of({word for language in chosen for word in language.date_words})
+    leads, births = joined(chosen, "year_leads"), joined(chosen, "birth_labels")
     year = r"(?:(?:19|20)\d{2}|['’]\d{2})"
 
-    def compiled(pattern: str) -> re.Pattern[str]:
-        return re.compile(pattern, re.IGNORECASE)
-
     return _Forms(
-        day_month=compiled(
+        day_month=any_case(
             rf"(?<!\d)(?<!\d[.,:])(\d{{1,2}})(st|nd|rd|th|\.)?([\s-]{{0,3}}(?:(?:{words})\s{{1,2}})?)"
             rf"({month})(?![^\W\d_])(?:(\.?,?[\s-]{{0,3}}(?:(?:{words})\s{{1,2}})?)"
             rf"({year}|(?<=-)\d{{2}})(?!\d))?"
         ),
-        month_day=compiled(
+        month_day=any_case(
             rf"(?<![^\W\d_])(?=[^\W\d_])({month})(\.?\s{{0,3}}(?:(?:{words})\s{{1,2}})?)(\d{{1,2}})"
             rf"(st|nd|rd|th)?(?:(\s?,?\s{{0,3}})({year})(?!\d)|(?!\d|[.,]\d){_UNITS})"
         ),
-        month_year=compiled(
+        month_year=any_case(
             rf"(?<![^\W\d_])(?=[^\W\d_])({month})(\.?,?\s{{0,3}}(?:(?:{words})\s{{1,2}})?|-)({year})(?!\d)"
         ),
-        year=compiled(
+        year=any_case(
             rf"(?<![^\W\d_])(?=[^\W\d_])(?:{leads})[\s(]{{1,2}}((?:19|20)\d{{2}})(?!\d|[.,/-]\d){_UNITS}"
         ),
-        led_day=compiled(
+        led_day=any_case(
             rf"(?<![^\W\d_])(?=[^\W\d_])(?:{leads}|on|am|vom|zum|dated)\s{{1,2}}(\d{{1,2}})([./])(\d{{1,2}})"
             rf"(\.?)(?!\d|[./]\d){_UNITS}"
         ),
-        weekday=compiled(
+        weekday=any_case(
             rf"(?<![^\W\d_])({weekday})([.,]{{0,2}}\s{{0,2}}(?:(?:{words})\s{{1,2}})?)\Z"
         ),
-        births=compiled(rf"(?<![^\W\d_])(?:{births})[\s:.*(]{{0,4}}\Z"),
+        births=any_case(rf"(?<![^\W\d_])(?:{births})[\s:.*(]{{0,4}}\Z"),
         months=months,
         weekdays=weekdays,
     )
-
-
-def _any(names: dict[str, tuple[str, ...]]) -> str:
-    return "|".join(map(re.escape, sorted(names, key=lambda name: (-len(name), name))))
 
 
 def birth_day(text: str) -> Day | None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from sightline.deid.cleaning.expressions import any_case, any_of, joined
 from sightline.deid.cleaning.known import COMPANIONS, PATIENT, Occurrence
 from sightline.deid.cleaning.words import (
     Languages,
@@ -455,25 +456,17 @@ def _leads(languages: Languages) -> _Leads:
     titles = frozenset().union(*(each.titles for each in chosen))
     parts = frozenset().union(*(each.title_parts for each in chosen))
 
-    def any_of(words: frozenset[str]) -> str:
-        return "|".join(map(re.escape, sorted(words, key=lambda word: (-len(word), word))))
-
-    def joined(field: str) -> str:
-        return "|".join(str(getattr(each, field)) for each in chosen)
-
-    def compiled(pattern: str) -> re.Pattern[str]:
-        return re.compile(pattern, re.IGNORECASE)
-
+    said = functools.partial(joined, chosen)
     return _Leads(
-        titles=compiled(
+        titles=any_case(
             rf"(?<![^\W_])(?=[^\W\d_])({any_of(titles)})(?![^\W\d_])(?:\.in\b|\.|\b)"
             rf"(?:[\s.,-]{{0,3}}(?:{any_of(parts)})(?![^\W\d_])(?:\.in\b|\.)?){{0,6}}"
         ),
-        labels=compiled(
-            rf"(?<![^\W\d_])(?=[^\W\d_])(?:{joined('labels')})\s{{0,3}}(?:\([^()\n]{{0,20}}\)\s?)?[:/]"
+        labels=any_case(
+            rf"(?<![^\W\d_])(?=[^\W\d_])(?:{said('labels')})\s{{0,3}}(?:\([^()\n]{{0,20}}\)\s?)?[:/]"
         ),
-        leads=compiled(rf"(?<![^\W\d_])(?=[^\W\d_])(?:{joined('leads')})(?![^\W\d_])[\s:]{{0,4}}"),
-        greetings=compiled(rf"(?:{joined('greetings')})[\s,.!]{{0,4}}$"),
+        leads=any_case(rf"(?<![^\W\d_])(?=[^\W\d_])(?:{said('leads')})(?![^\W\d_])[\s:]{{0,4}}"),
+        greetings=any_case(rf"(?:{said('greetings')})[\s,.!]{{0,4}}$"),
         credentials=frozenset().union(*(each.credentials for each in chosen)),
         jobs=frozenset().union(*(each.jobs for each in chosen)),
         hints={word: not each.has_capital_nouns for each in chosen for word in each.hints},

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from sightline.deid.cleaning.expressions import any_case, joined
 from sightline.deid.cleaning.spans import Found
 from sightline.deid.cleaning.words import Languages, all_languages, is_ordinary
 from sightline.deid.vocabulary import clinical_words
@@ -129,37 +130,32 @@ def _mixed(text: str) -> Iterator[Found]:
 def _compiled(languages: Languages) -> _Patterns:
     chosen = [all_languages()[name] for name in languages]
 
-    def joined(field: str) -> str:
-        return "|".join(str(getattr(each, field)) for each in chosen)
-
-    def any_case(pattern: str) -> re.Pattern[str]:
-        return re.compile(pattern, re.IGNORECASE)
-
+    said = functools.partial(joined, chosen)
     number = r"(?:[\s.:]{0,2}(?:id|no|nr|number|nummer|num|#|code))?"
     return _Patterns(
         ids=any_case(
-            rf"(?<![^\W_])(?=[^\W\d_])(?:{joined('id_labels')}){number}[\s.:#=()]{{1,5}}({_VALUE})(?![\w])"
+            rf"(?<![^\W_])(?=[^\W\d_])(?:{said('id_labels')}){number}[\s.:#=()]{{1,5}}({_VALUE})(?![\w])"
         ),
         phones=any_case(
-            rf"(?<![^\W\d_])(?=[^\W\d_])(?:{joined('phone_labels')})[\s.:]{{0,4}}"
+            rf"(?<![^\W\d_])(?=[^\W\d_])(?:{said('phone_labels')})[\s.:]{{0,4}}"
             r"(?:(?:no|nr|number|nummer|intern)[\s.:]{1,3})?"
             r"((?:\+|\()?\d(?:(?:[\s()/-]|\.(?=\d)){0,3}\d){2,16})(?![\w])(?!\s?(?:mm|cm|ml|%|HU))"
         ),
-        streets=re.compile(rf"(?<![^\W_])(?:{joined('streets')})"),
-        towns=re.compile(rf"(?<![^\W_])(?:{joined('towns')})(?![^\W_])"),
+        streets=re.compile(rf"(?<![^\W_])(?:{said('streets')})"),
+        towns=re.compile(rf"(?<![^\W_])(?:{said('towns')})(?![^\W_])"),
         led_places=any_case(
-            rf"(?<![^\W\d_])(?=[^\W\d_])(?:{joined('place_leads')})[\s:]{{1,3}}"
+            rf"(?<![^\W\d_])(?=[^\W\d_])(?:{said('place_leads')})[\s:]{{1,3}}"
             r"((?-i:[A-ZÄÖÜ][^\W\d_]{2,24}(?:[ -][A-ZÄÖÜ][^\W\d_]{2,20}){0,2}))"
         ),
         institutions=re.compile(
-            rf"(?<![^\W\d_])(?=[^\W\d_])(?:{joined('institutions')})(?![^\W\d_])"
+            rf"(?<![^\W\d_])(?=[^\W\d_])(?:{said('institutions')})(?![^\W\d_])"
         ),
         wards=any_case(
-            rf"(?<![^\W\d_])(?=[^\W\d_])(?:{joined('wards')})[\s:.]{{1,3}}"
+            rf"(?<![^\W\d_])(?=[^\W\d_])(?:{said('wards')})[\s:.]{{1,3}}"
             r"((?:[A-Z]{0,2}[\s-]?\d{1,4}(?:[./-]?[A-Z0-9]{1,3})?))(?![\w])(?!\s?(?:mm|cm|ml|%))"
         ),
-        ages=any_case(rf"(?<![\d.,])(\d{{2,3}})(?:{joined('ages')})"),
+        ages=any_case(rf"(?<![\d.,])(\d{{2,3}})(?:{said('ages')})"),
         led_ages=any_case(
-            rf"(?<![^\W\d_])(?=[^\W\d_])(?:{joined('age_labels')})[\s:]{{1,3}}(\d{{2,3}})(?![\d+]|[.,]\d)"
+            rf"(?<![^\W\d_])(?=[^\W\d_])(?:{said('age_labels')})[\s:]{{1,3}}(\d{{2,3}})(?![\d+]|[.,]\d)"
         ),
     )
