@@ -10,8 +10,9 @@ import pytest
 from sightline.errors import Refused
 from sightline.hub.admission import admit
 from sightline.hub.collections import Criteria, make_version
-from sightline.hub.exporting import export
+from sightline.hub.exporting import ClearFaces, Exported, export
 from sightline.hub.hub import Hub
+from sightline.values.collection import CollectionVersion
 from sightline.values.study import DeidentifiedStudy
 from tests.hubs import SHAPE, study_of
 
@@ -48,22 +49,28 @@ def test_a_public_export_is_refused_while_a_face_may_stand(hub: Hub, tmp_path: P
     with pytest.raises(
         Refused, match=r"2 series may show a face: 2\.25\.1001\.1, 2\.25"
     ) as refused:
-        export(hub, chosen, tmp_path / "public", is_public=True, on_progress=lambda _: None)
+        made_public(hub, chosen, tmp_path / "public", None)
     assert "--remove-faces" in refused.value.hint
     assert not (tmp_path / "public").exists()
+
+
+def made_public(
+    hub: Hub, chosen: CollectionVersion, folder: Path, clear_faces: ClearFaces | None
+) -> Exported:
+    return export(
+        hub,
+        chosen,
+        folder,
+        is_public=True,
+        on_progress=lambda _: None,
+        clear_faces=clear_faces,
+    )
 
 
 def test_a_public_export_shows_no_face(hub: Hub, tmp_path: Path) -> None:
     _fill(hub, tmp_path)
     chosen = make_version(hub, "all", Criteria(modality="CT"))
-    public = export(
-        hub,
-        chosen,
-        tmp_path / "public",
-        is_public=True,
-        on_progress=lambda _: None,
-        clear_faces=_cleared,
-    )
+    public = made_public(hub, chosen, tmp_path / "public", _cleared)
     inside = export(hub, chosen, tmp_path / "inside", is_public=False, on_progress=lambda _: None)
 
     assert (public.series, public.instances) == (3, 3 * SHAPE[0])
@@ -82,14 +89,7 @@ def test_a_public_export_shows_no_face(hub: Hub, tmp_path: Path) -> None:
 def test_a_face_that_was_not_cleared_does_not_leave(hub: Hub, tmp_path: Path) -> None:
     _fill(hub, tmp_path)
     chosen = make_version(hub, "all", Criteria(modality="CT"))
-    done = export(
-        hub,
-        chosen,
-        tmp_path / "public",
-        is_public=True,
-        on_progress=lambda _: None,
-        clear_faces=lambda contents: contents,
-    )
+    done = made_public(hub, chosen, tmp_path / "public", lambda contents: contents)
     assert {each.series_uid for each in done.withheld} == {"2.25.1001.1", "2.25.1003.1"}
 
 

@@ -21,6 +21,7 @@ from sightline.deid.destruction import public_key_of
 from sightline.deid.explaining import Explained
 from sightline.deid.folder import FolderPassage
 from sightline.deid.hub_door import HubDoor
+from sightline.deid.profile import profile_file
 from sightline.hub.hub import Hub
 
 
@@ -108,6 +109,18 @@ def explain(
 def _shown(each: Explained) -> tuple[str, str]:
     before, after = (repr(value[:40].decode("latin-1")) for value in (each.before, each.after))
     return before, after
+
+
+@APP.command("profile")
+def profile(
+    ctx: typer.Context,
+    name: Annotated[
+        str, typer.Argument(help="Default: the one in force.", show_default=False)
+    ] = "",
+) -> None:
+    """Print a de-identification profile, to be read, or copied and changed for a site."""
+    chosen = name or settings_of(ctx).deid_profile
+    print(profile_file(chosen).decode(), end="")
 
 
 @APP.command("verify")

@@ -130,14 +130,7 @@ def load_profile(name: str) -> Profile:
     Raises:
         BadSettings: There is none, or it says what cannot be.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else None
-    try:
-        content = path.read_bytes() if path else _own(name)
-    except OSError as error:
-        raise BadSettings(
-            f"there is no de-identification profile {name}",
-            hint=f"Name one of {', '.join(profile_names())}, or the path of a .yaml file.",
-        ) from error
+    content = profile_file(name)
     try:
         said = yaml.safe_load(content)
         digest = hashlib.sha256(content).hexdigest()
@@ -146,6 +139,21 @@ def load_profile(name: str) -> Profile:
         raise BadSettings(
             f"the de-identification profile {name} cannot be used: {_first(error)}",
             hint="docs/reference/de-identification.md shows what a profile may say.",
+        ) from error
+
+
+def profile_file(name: str) -> bytes:
+    """Return the file of a profile, for reading or as the start of a site's own.
+
+    Raises:
+        BadSettings: There is none.
+    """
+    try:
+        return Path(name).read_bytes() if name.endswith((".yaml", ".yml")) else _own(name)
+    except OSError as error:
+        raise BadSettings(
+            f"there is no de-identification profile {name}",
+            hint=f"Name one of {', '.join(profile_names())}, or the path of a .yaml file.",
         ) from error
 
 
