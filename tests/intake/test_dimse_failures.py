@@ -5,6 +5,7 @@ import random
 import resource
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,13 @@ from tests.intake.conftest import ListenerProcess
 MAX_READY_SECONDS = 10.0
 
 
-def datasets(archive: Archive) -> dict[str, bytes]:
-    """Every instance of the catalog, its bytes checked against its digest."""
+def datasets(archive: Archive) -> Iterator[tuple[str, bytes]]:
+    """The UID and dataset of every instance of the catalog, checked against its digest."""
     with archive.database.read() as connection:
         rows = connection.execute(select(INSTANCE.c.uid, INSTANCE.c.digest)).all()
-    contents = {row.uid: archive.objects.get(Digest(row.digest)) for row in rows}
-    return {name: content[dataset_offset(content) :] for name, content in contents.items()}
+    for row in rows:
+        content = archive.objects.get(Digest(row.digest))
+        yield row.uid, content[dataset_offset(content) :]
 
 
 def send_and_kill(listener: ListenerProcess, files: list[Path], after_s: float) -> int:
@@ -52,7 +54,6 @@ def test_a_kill_loses_nothing_acknowledged_and_shows_nothing_cut_short(
 ) -> None:
     chance = random.Random(2026)  # noqa: S311 - only moments are drawn
     files = write_series(tmp_path / "series", 40 * kills, size=256)
-    wanted = [path.read_bytes() for path in files]
     safe: set[str] = set()
     for kill in range(kills):
         part = range(40 * kill, 40 * (kill + 1))
@@ -62,11 +63,13 @@ def test_a_kill_loses_nothing_acknowledged_and_shows_nothing_cut_short(
         started = time.monotonic()
         listener_process.start()
         assert time.monotonic() - started <= MAX_READY_SECONDS
-    found = datasets(archive)
-    assert safe <= set(found)
-    for name, dataset in found.items():
-        original = wanted[int(name.rsplit(".", 1)[1]) - 1]
+    found = set()
+    for name, dataset in datasets(archive):
+        original = files[int(name.rsplit(".", 1)[1]) - 1].read_bytes()
         assert dataset == original[dataset_offset(original) :]
+        found.add(name)
+    assert safe
+    assert safe <= found
     for digest in archive.objects.digests():
         assert archive.objects.get(digest)
     with archive.database.read() as connection:
@@ -105,11 +108,11 @@ def refuse_and_recover(
     normal = listener.limit(*limit)
     with pytest.raises(PeerFailed):
         send(listener.destination, files[2:], calling_ae="TEST")
-    assert set(datasets(archive)) == {uid(1), uid(2)}
+    assert {name for name, _ in datasets(archive)} == {uid(1), uid(2)}
     assert len(list(archive.objects.digests())) == 2
     listener.limit(limit[0], normal)
     send(listener.destination, files, calling_ae="TEST")
-    assert set(datasets(archive)) == {uid(number) for number in range(1, 7)}
+    assert {name for name, _ in datasets(archive)} == {uid(number) for number in range(1, 7)}
 
 
 def test_a_catalog_that_another_process_holds_is_waited_for_or_refused(
@@ -127,4 +130,4 @@ def test_a_catalog_that_another_process_holds_is_waited_for_or_refused(
         release.join()
         assert sender.is_alive()
     sender.join()
-    assert set(datasets(archive)) == {uid(1)}
+    assert {name for name, _ in datasets(archive)} == {uid(1)}
