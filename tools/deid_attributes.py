@@ -97,6 +97,8 @@ BY_VR = {
     **dict.fromkeys(("LO", "SH", "UC"), "text"),
     **dict.fromkeys(("ST", "LT", "UT"), "report_text"),
 }
+# Whose text is blackened passes too.
+MAY_PASS = {"", "burned_in_text_likely"}
 BYTES_THAT_ARE_NUMBERS = ("LUTData", "LookupTableData", "PointIndexList")
 FILE_META = 0x0002
 
@@ -142,9 +144,11 @@ def read_types(table: dict[int, dict[str, str]]) -> dict[int, tuple[dict[str, in
     modules_of = json.loads((STANDARD / "iod_module_map.json").read_text())
     attributes_of = json.loads((STANDARD / "module_attribute_map.json").read_text())
     types: dict[int, tuple[dict[str, int], set[int]]] = collections.defaultdict(lambda: ({}, set()))
-    passing = sorted({row["iod"] for row in read_csv("storage_classes.csv") if not row["reason"]})
+    passing = sorted(
+        {row["iod"] for row in read_csv("storage_classes.csv") if row["reason"] in MAY_PASS}
+    )
     for iod in passing:
-        for module in modules_of[iod]:
+        for module in modules_of.get(iod, ()):  # of retired kinds the standard says nothing
             for attribute in attributes_of[module["key"]]:
                 tag = keyword_dict.get(attribute["keyword"])
                 path = attribute["path"]

@@ -10,6 +10,16 @@ need dciodvfy dicom3tools
 need chromium chromium
 need dcm2niix dcm2niix
 need strace strace
+need tesseract tesseract-ocr
+font() { [ -d "/usr/share/fonts/truetype/$1" ] || missing="$missing $2"; }
+font liberation fonts-liberation
+font freefont fonts-freefont-ttf
+font open-sans fonts-open-sans
+font roboto fonts-roboto-unhinted
+font dejavu fonts-dejavu
+font hack fonts-hack
+font noto fonts-noto-mono
+font lato fonts-lato
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ]; then sudo=""; elif sudo -n true 2>/dev/null; then sudo="sudo"; else

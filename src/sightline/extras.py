@@ -1,6 +1,7 @@
 """Optional extras: imported where they are used, with an error that says what to install."""
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from sightline.errors import MissingExtra
@@ -21,3 +22,8 @@ def load(module: str, *, extra: str) -> ModuleType:
             f"{module} needs {error.name!r}, which is not installed",
             hint=f"Run: pip install 'sightline[{extra}]'",
         ) from error
+
+
+def is_installed(*modules: str) -> bool:
+    """Tell whether modules of optional extras are there, without importing them."""
+    return all(importlib.util.find_spec(module) is not None for module in modules)

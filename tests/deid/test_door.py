@@ -49,7 +49,9 @@ from tests.formats.sources import BY_HAND, CLASSES, IDENTITY, KINDS, drawn_on
 from tests.verification import dicom_errors
 
 PATIENT = Patient(patient_id=hostile.PATIENT_ID, name="KANARI^VOGEL")
-PASSING = sorted(uid for uid, each in storage_classes().items() if not each.reason)
+PASSING = sorted(
+    uid for uid, each in storage_classes().items() if each.reason in {"", "burned_in_text_likely"}
+)
 SYNTAXES = (
     hostile.IMPLICIT,
     hostile.EXPLICIT,
@@ -122,7 +124,12 @@ def test_no_canary_survives_in_any_kind_and_syntax(
     tmp_path: Path, sop_class_uid: str, syntax: str
 ) -> None:
     passage = canary_passage(tmp_path, sop_class_uid, syntax)
-    assert hostile.survivors(content_of(passage)) == []
+    if passage.study is None:
+        # Compressed pixels of the hostile object cannot be decoded, so no text in them is found.
+        assert syntax in hostile.ENCAPSULATED
+        assert {each.reason for each in passage.held} == {"pixels_unreadable"}
+        return
+    assert hostile.survivors(passage.study.instances[0].content) == []
 
 
 def test_no_name_survives_in_any_character_set(tmp_path: Path) -> None:
@@ -317,10 +324,7 @@ def test_our_own_results_cross_their_pictures_do_not(tmp_path: Path, vault: Vaul
     # Classes of our own models come from recipes; "something else" is on no list.
     assert read_seg_origin(passage.study.instances[0].content).classes == CLASSES
     theirs = pass_door(study, vault)
-    assert sorted(each.reason for each in theirs.held) == [
-        "burned_in_text_likely",
-        "unknown_segment_name",
-    ]
+    assert [each.reason for each in theirs.held] == ["unknown_segment_name"]
 
 
 def test_damaged_and_exchanged_files_are_held_the_others_pass(tmp_path: Path, vault: Vault) -> None:

@@ -26,7 +26,7 @@ def source(folder: Path) -> Path:
     copy = folder / "HOSPITAL-1-0" / "copy.dcm"
     first = min((folder / "HOSPITAL-1-0").iterdir())
     copy.write_bytes(first.read_bytes())
-    held = slice_of(1, ConversionType="WSD", PatientID="X1")
+    held = slice_of(1, BurnedInAnnotation="YES", PatientID="X1")
     (folder / "held.dcm").write_bytes(part10_of(held))
     (folder / "notes.txt").write_text("Amberbrook Odalind came on Monday")
     return folder
@@ -38,7 +38,7 @@ def test_studies_land_under_names_of_the_hub(tmp_path: Path, vault: Vault) -> No
     passage = deidentify_folder(given, out, vault, tell=lambda *each: told.append(each))
     assert len(passage.studies) == 3
     assert passage.instances == 15
-    assert [each.reason for each in passage.held] == ["screen_capture"]
+    assert [each.reason for each in passage.held] == ["burned_in_text_declared"]
     assert [path.name for path in passage.not_dicom] == ["notes.txt"]
     assert told[-1] == (18, 18)
     assert len({folder.parent.name for folder in passage.studies}) == 2

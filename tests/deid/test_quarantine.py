@@ -5,7 +5,13 @@ import pytest
 
 from sightline.deid.attributes import storage_classes
 from sightline.deid.dataset import read_file
-from sightline.deid.quarantine import REASONS, reason_to_hold, storage_class_of
+from sightline.deid.quarantine import (
+    BLACKENED,
+    REASONS,
+    reason_to_hold,
+    reasons_to_hold,
+    storage_class_of,
+)
 from tests.deid import hostile
 from tests.deid.rules import KEEP
 
@@ -93,6 +99,18 @@ def test_text_drawn_at_the_highest_value_holds_an_image() -> None:
     assert reason_of(**size, t7FE00010=("OW", pixels.tobytes())) == ""
     pixels[2:6, 4:40] = 65535
     assert reason_of(**size, t7FE00010=("OW", pixels.tobytes())) == "drawn_in_pixels"
+
+
+def test_every_reason_is_told_though_the_first_is_blackened() -> None:
+    tree = hostile.base("1.2.840.10008.5.1.4.1.1.7") | {
+        0x7FE00010: ("OW", bytes(32) + b"SMITH^JOHN"),
+        0x00280301: ("CS", b"YES"),
+    }
+    content = hostile.part10(tree, hostile.EXPLICIT, hostile.Canaries())
+    storage_class = storage_class_of("1.2.840.10008.5.1.4.1.1.7")
+    reasons = list(reasons_to_hold(read_file(content, KEEP.sequences), storage_class))
+    assert reasons == ["burned_in_text_likely", "burned_in_text_declared", "pixel_data_length"]
+    assert set(reasons) - BLACKENED == {"pixel_data_length"}
 
 
 def test_metal_and_masks_are_not_text() -> None:

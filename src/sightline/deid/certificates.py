@@ -5,12 +5,15 @@ import os
 from pathlib import Path
 
 from sightline.deid.attributes import TABLE_EDITION
+from sightline.deid.marks import PIXELS_CLEANED
 from sightline.errors import BadFile
 from sightline.formats.certificate import read_certificate, write_certificate
 from sightline.store.durable import sync_paths, write_durably
 from sightline.values.study import Certificate
 
 CERTIFICATE_FILE = "certificate.json"
+
+_PIXELS = f"{PIXELS_CLEANED.value} "
 
 
 def put_certificate(folder: Path, certificate: Certificate) -> None:
@@ -39,9 +42,10 @@ def is_of(
         certificate: of an earlier run.
         uids: what all instances are called after the door, whether they pass or are held.
         profile: its label.
-        options: what would be done now.
+        options: what would be done now, whether or not pixels are looked at.
     """
-    was = (certificate.profile, certificate.options, certificate.table_edition)
+    done = tuple(each for each in certificate.options if not each.startswith(_PIXELS))
+    was = (certificate.profile, done, certificate.table_edition)
     is_same_door = was == (profile, options, TABLE_EDITION)
     is_all = len(certificate.outputs) + sum(certificate.held.values()) == len(uids)
     return is_same_door and is_all and certificate.outputs.keys() <= uids

@@ -114,6 +114,7 @@ RULES: Registry[Rule] = Registry(
             "languages",
             "marks",
             "patient_records",
+            "pixels",
             "portions",
             "private",
             "profile",

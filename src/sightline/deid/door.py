@@ -19,8 +19,17 @@ from sightline.deid.known_identifiers import (
     known_of_patient,
 )
 from sightline.deid.marks import mark, options_of
+from sightline.deid.pixels.clean import can_clean, clean_pixels
 from sightline.deid.profile import DEFAULT_PROFILE, Profile, load_profile
-from sightline.deid.quarantine import REASONS, reason_to_hold, storage_class_of
+from sightline.deid.quarantine import (
+    BLACKENED,
+    DECLARED,
+    HIDDEN_OVERLAY,
+    REASONS,
+    looks_drawn_in,
+    reasons_to_hold,
+    storage_class_of,
+)
 from sightline.deid.vault import Vault
 from sightline.deid.vocabulary import Words, words_of
 from sightline.deid.walk import PLACEHOLDER, Walk
@@ -176,7 +185,9 @@ class _Door:
             subject_id=self._context.subject_id,
             profile=self._profile.label,
             table_edition=TABLE_EDITION,
-            options=options_of(self._profile),
+            options=options_of(
+                self._profile, are_pixels_cleaned=self.counts["pixels_looked_at"] > 0
+            ),
             actions=dict(sorted(self.counts.items())),
             outputs={each.uid: _digest(each.content) for each in passed},
             held=dict(sorted(Counter(holding.reason for holding in held).items())),
@@ -193,24 +204,49 @@ class _Door:
         self, parsed: ParsedFile, instance: IdentifiedInstance
     ) -> DeidentifiedInstance | str:
         storage_class = storage_class_of(_text(parsed.elements, _SOP_CLASS))
-        reason = reason_to_hold(parsed, storage_class, instance.released)
-        if reason or storage_class is None:
-            return reason
+        reasons = tuple(reasons_to_hold(parsed, storage_class, instance.released))
+        unsolved = [reason for reason in reasons if reason not in BLACKENED or not can_clean()]
+        if unsolved or storage_class is None:
+            return unsolved[0]
         if _text(parsed.elements, _SOP_INSTANCE) != instance.uid:
             return "identity_mismatch"
+        is_suspect = bool(reasons) or (can_clean() and looks_drawn_in(parsed))
+        clean = self._pixels(parsed, reasons) if is_suspect else parsed
+        if isinstance(clean, str):
+            return clean
+        parsed = clean
         walk = Walk(_context_of(parsed, instance, self._context))
         cleaned = walk.clean(parsed.elements, storage_class.iod)
         if _lost_a_class(cleaned):
             return "unknown_segment_name"
         shows_face = may_show_face(parsed.elements, storage_class.iod)
-        subject_id = self._context.subject_id
-        cleaned = mark(cleaned, subject_id, self._profile, shows_face=shows_face)
+        cleaned = mark(
+            cleaned,
+            self._context.subject_id,
+            self._profile,
+            shows_face=shows_face,
+            are_pixels_cleaned=is_suspect,
+        )
         if not walk.is_ascii:
             cleaned[_CHARACTER_SET] = Element("CS", _UTF_8)
         self.counts.update(walk.counts)
         self.counts["released_by_a_person"] += bool(instance.released)
         self.counts["trailing_bytes_removed"] += parsed.trailing_bytes
         return _instance(cleaned, parsed.transfer_syntax_uid, instance)
+
+    def _pixels(self, parsed: ParsedFile, reasons: Sequence[str]) -> ParsedFile | str:
+        """Return an instance without text in its pixels, or the reason to hold it."""
+        hides_overlay = HIDDEN_OVERLAY in reasons
+        outcome = clean_pixels(parsed, self._context.site_words, hides_overlay=hides_overlay)
+        if isinstance(outcome, str):
+            return outcome
+        if DECLARED in reasons and not outcome.lines:
+            return DECLARED
+        self.counts["pixels_looked_at"] += 1
+        self.counts["text_blackened"] += outcome.boxes
+        self.counts["frames_blackened"] += outcome.frames
+        self.counts["hidden_overlay_cleared"] += hides_overlay
+        return outcome.parsed
 
 
 def _instance(
@@ -283,8 +319,14 @@ def hold(study: IdentifiedStudy, instance: IdentifiedInstance, reason: str) -> H
         instance_uid=instance.uid,
         digest=instance.digest,
         reason=reason,
-        detail=REASONS[reason],
+        detail=_detail(reason),
     )
+
+
+def _detail(reason: str) -> str:
+    if reason in BLACKENED and not can_clean():
+        return f"{REASONS[reason]} Such text is blackened with: pip install 'sightline[pixels]'."
+    return REASONS[reason]
 
 
 def _name_words(name: str) -> Words:

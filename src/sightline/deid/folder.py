@@ -189,6 +189,7 @@ def _together(certificates: list[Certificate], parts: list[Written]) -> Certific
     outputs = {uid: digest for each in certificates for uid, digest in each.outputs.items()}
     return dataclasses.replace(
         certificates[0],
+        options=tuple(dict.fromkeys(option for each in certificates for option in each.options)),
         actions=dict(sorted(actions.items())),
         outputs=dict(sorted(outputs.items())),
         held=dict(sorted(held.items())),

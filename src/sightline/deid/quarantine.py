@@ -1,18 +1,21 @@
 """What the door holds back, and why: each reason has a code and a sentence without patient data.
 
-Kinds of images that usually carry text, and signs that an image was saved from a screen, are enough
-to hold it. Text is not read in pixels; only the plainest sign of drawing in them is looked for, and
-only where they are not compressed.
+Kinds of images that usually carry text, and signs that an image was saved from a screen, are
+enough to hold it, unless the text is blackened (`pixels`). Here only the plainest sign of drawing
+in pixels is looked for, and only where they are not compressed.
 """
 
 import re
 import struct
+from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from sightline.deid.attributes import StorageClass, storage_classes
 from sightline.deid.codestreams import holds_text
 from sightline.deid.dataset import PIXEL_TAGS, Element, ParsedFile
+from sightline.deid.pixels.drawn import looks_drawn
 
 REASONS = {
     "burned_in_text_declared": "The object says that its pixels hold text.",
@@ -27,9 +30,12 @@ REASONS = {
     "no_patient_id": "Without a patient ID the patient cannot be told from others.",
     "overlay_in_pixels": "An overlay is hidden in the unused bits of the pixels.",
     "pixel_data_length": "There is more pixel data than the image has pixels.",
+    "pixels_unreadable": "The pixels cannot be decoded, looked at or blackened with certainty.",
     "private_content": "The content is known to its vendor only.",
     "screen_capture": "The object says that it was saved from a screen.",
+    "slide_label_likely": "A whole slide may show its label, whose barcode no rule reads.",
     "text_in_stream": "The compressed pixels carry a comment that no known encoder writes.",
+    "text_remains": "Text was still found in the pixels after blackening it three times.",
     "unknown_segment_name": "A class name has a word that is on no list; add it to the vault's "
     "words.txt if it names nobody.",
     "unknown_sop_class": "No rule is known for objects of this kind.",
@@ -44,9 +50,27 @@ RELEASABLE = frozenset(
         "colour_picture",
         "drawn_in_pixels",
         "screen_capture",
+        "slide_label_likely",
     }
 )
 """What a person who looks at the picture can see to be harmless; the rest no look can settle."""
+
+HIDDEN_OVERLAY, DECLARED = "overlay_in_pixels", "burned_in_text_declared"
+
+BLACKENED = frozenset(
+    {
+        DECLARED,
+        "burned_in_text_likely",
+        "colour_picture",
+        "drawn_in_pixels",
+        HIDDEN_OVERLAY,
+        "screen_capture",
+    }
+)
+"""What needs no holding where text is blackened and unused bits are cleared.
+
+An image that says it holds text is still held where none is found.
+"""
 
 _IMAGE_TYPE = 0x00080008
 _SAMPLES, _PHOTOMETRIC, _FRAMES = 0x00280002, 0x00280004, 0x00280008
@@ -80,14 +104,29 @@ def reason_to_hold(
         storage_class: what the door does with its kind.
         released: reasons that a person lifted; only those in `RELEASABLE` count.
     """
+    return next(iter(reasons_to_hold(parsed, storage_class, released)), "")
+
+
+def reasons_to_hold(
+    parsed: ParsedFile,
+    storage_class: StorageClass | None,
+    released: frozenset[str] = frozenset(),
+) -> Iterator[str]:
+    """Give the codes of all reasons to hold an instance, in the order of `reason_to_hold`."""
     lifted = released & RELEASABLE
     if storage_class is None:
-        return "unknown_sop_class"
+        yield "unknown_sop_class"
+        return
     if storage_class.reason and storage_class.reason not in lifted:
-        return storage_class.reason
-    if PIXEL_TAGS.isdisjoint(parsed.elements):
-        return ""
-    return _reason_in_image(_Image(parsed), storage_class.iod, lifted)
+        yield storage_class.reason
+    if not PIXEL_TAGS.isdisjoint(parsed.elements):
+        signs = _reasons_in_image(_Image(parsed), storage_class.iod)
+        yield from (reason for reason in signs if reason not in lifted)
+
+
+def looks_drawn_in(parsed: ParsedFile) -> bool:
+    """Tell whether an uncompressed grey image of 16 bits deserves a closer look for text."""
+    return _Image(parsed).looks_drawn_in()
 
 
 def storage_class_of(sop_class_uid: str) -> StorageClass | None:
@@ -95,7 +134,7 @@ def storage_class_of(sop_class_uid: str) -> StorageClass | None:
     return storage_classes().get(sop_class_uid)
 
 
-def _reason_in_image(image: "_Image", iod: str, lifted: frozenset[str]) -> str:
+def _reasons_in_image(image: "_Image", iod: str) -> Iterator[str]:
     is_mask = iod in _IODS_OF_MASKS
     signs = (
         ("burned_in_text_declared", image.text(_BURNED_IN).upper() not in {"", "NO"}),
@@ -106,7 +145,7 @@ def _reason_in_image(image: "_Image", iod: str, lifted: frozenset[str]) -> str:
         ("text_in_stream", image.has_text_in_stream()),
         ("drawn_in_pixels", image.is_drawn_in()),
     )
-    return next((reason for reason, is_there in signs if is_there and reason not in lifted), "")
+    yield from (reason for reason, is_there in signs if is_there)
 
 
 class _Image:
@@ -154,14 +193,8 @@ class _Image:
 
     def is_drawn_in(self) -> bool:
         """Tell whether the highest value stands alone, far above all others, in many pixels."""
-        pixels = self._elements.get(_PIXEL_DATA)
-        is_plain = pixels is not None and not pixels.is_encapsulated
-        if pixels is None or not is_plain or self.number(_BITS_ALLOCATED, 16) != _PLAIN_BITS:
-            return False
-        kind = "i2" if self.number(_SIGN, 0) else "u2"
-        whole = len(pixels.value) // 2 * 2
-        values = np.frombuffer(pixels.value[:whole], dtype=self._order + kind)
-        if not values.size:
+        values = self._values()
+        if values is None:
             return False
         top = int(values.max())
         others = values[values < top]
@@ -169,6 +202,26 @@ class _Image:
             return False
         spread = int(others.max()) - int(others.min())
         return spread >= _LEAST_SPREAD and top - int(others.max()) > 2 * spread
+
+    def looks_drawn_in(self) -> bool:
+        values = self._values()
+        rows, columns = self.number(_ROWS, 0), self.number(_COLUMNS, 0)
+        if values is None or not rows or not columns or self.number(_SAMPLES, 1) != 1:
+            return False
+        size = rows * columns
+        frames = values[: values.size // size * size].reshape(-1, rows, columns)
+        return any(looks_drawn(frame) for frame in frames)
+
+    def _values(self) -> npt.NDArray[np.integer] | None:
+        """The values of uncompressed pixels of 16 bits; None where there are no such."""
+        pixels = self._elements.get(_PIXEL_DATA)
+        is_plain = pixels is not None and not pixels.is_encapsulated
+        if pixels is None or not is_plain or self.number(_BITS_ALLOCATED, 16) != _PLAIN_BITS:
+            return None
+        kind = "i2" if self.number(_SIGN, 0) else "u2"
+        whole = len(pixels.value) // 2 * 2
+        values = np.frombuffer(pixels.value[:whole], dtype=self._order + kind)
+        return values if values.size else None
 
     def _expected_bytes(self) -> int:
         samples = self.number(_ROWS, 0) * self.number(_COLUMNS, 0) * self.number(_SAMPLES, 1)

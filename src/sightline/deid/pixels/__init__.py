@@ -1,0 +1,1 @@
+"""Text in pixels: found in limited children, blackened in bytes, looked for again."""

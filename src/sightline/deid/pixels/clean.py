@@ -1,0 +1,210 @@
+"""Text in the pixels of one instance: found, blackened, looked for again.
+
+Whatever decodes or reads runs in limited children, which are given the pixels and nothing else of
+the instance: the process that holds the key only writes black into bytes.
+"""
+
+import dataclasses
+import struct
+
+from sightline import log
+from sightline.deid.dataset import Dataset, Element, ParsedFile, write_dataset
+from sightline.deid.pixels.blacken import (
+    BITS_ALLOCATED,
+    BITS_STORED,
+    FRAMES,
+    HIGH_BIT,
+    PALETTE_TAGS,
+    PHOTOMETRIC,
+    PIXEL_DATA,
+    PLANAR,
+    SAMPLES,
+    Box,
+    Layout,
+    blackened,
+    with_elements,
+    without_unused_bits,
+)
+from sightline.deid.pixels.look import decompress, find_text, is_installed
+from sightline.deid.vocabulary import Words
+from sightline.engines.limited import Limits
+from sightline.errors import BadFile, NotDicom
+from sightline.formats.dicom_elements import Encoding
+from sightline.formats.dicom_file import part10
+
+_log = log.get("deid")
+
+_SOP_CLASS = 0x00080016
+_OFFSET_TABLES = (0x7FE00001, 0x7FE00002)
+_EXPLICIT_LITTLE, _DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
+_FRAMES_A_CALL = 32
+_LOOKS = 3
+_CPU_S, _CPU_S_A_MEGAPIXEL = 60.0, 20.0
+_GIB = 1024**3
+_NAMELESS = "2.25.0"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class CleanedPixels:
+    """An instance whose pixels hold no text that may not stay.
+
+    Attributes:
+        boxes: how many places were blackened, in every frame.
+        frames: how many frames were changed.
+        lines: how many lines of text were found at first, those included that may stay.
+    """
+
+    parsed: ParsedFile
+    boxes: int
+    frames: int
+    lines: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Look:
+    boxes: tuple[Box, ...]
+    lines: int
+
+
+def can_clean() -> bool:
+    """Tell whether what reads text is installed."""
+    return is_installed()
+
+
+def clean_pixels(
+    parsed: ParsedFile, site_words: Words, *, hides_overlay: bool = False
+) -> CleanedPixels | str:
+    """Blacken the text in an image, or return the reason to hold it.
+
+    An image without text stays as it is, compressed or not; one with text leaves uncompressed.
+
+    Args:
+        parsed: the instance.
+        site_words: words that may stay besides the list of this room.
+        hides_overlay: clear the bits that hold no value.
+
+    Raises:
+        MissingExtra: What reads text is not installed.
+    """
+    try:
+        if hides_overlay:
+            parsed = without_unused_bits(_uncompressed(parsed))
+        look = _look_at(parsed, site_words)
+        return _blacken(parsed, look, site_words) if look.boxes else _untouched(parsed, look)
+    except BadFile as error:
+        _log.warning("pixels_not_cleaned", why=error.problem)
+        return "pixels_unreadable"
+
+
+def _untouched(parsed: ParsedFile, look: _Look) -> CleanedPixels:
+    return CleanedPixels(parsed=parsed, boxes=0, frames=0, lines=look.lines)
+
+
+def _blacken(parsed: ParsedFile, first: _Look, site_words: Words) -> CleanedPixels | str:
+    parsed = _uncompressed(parsed)
+    boxes = set(first.boxes)
+    left = first
+    for _ in range(_LOOKS):
+        parsed = blackened(parsed, left.boxes)
+        left = _look_at(parsed, site_words)
+        if not left.boxes:
+            frames = Layout.of(parsed).frames
+            return CleanedPixels(parsed=parsed, boxes=len(boxes), frames=frames, lines=first.lines)
+        boxes.update(left.boxes)
+    return "text_remains"
+
+
+def _look_at(parsed: ParsedFile, site_words: Words) -> _Look:
+    """Look at every frame, some of them a call, so that no call takes long."""
+    content = _bare(parsed)
+    layout = Layout.of(parsed)
+    boxes: dict[Box, None] = {}
+    lines = 0
+    for start in range(0, layout.frames, _FRAMES_A_CALL):
+        frames = range(start, min(start + _FRAMES_A_CALL, layout.frames))
+        limits = _limits(layout, content, len(frames))
+        found, count, _ = limits.call(find_text, content, frames, site_words)
+        lines += count
+        boxes.update(dict.fromkeys(_checked(box, layout) for box in found))
+    return _Look(boxes=tuple(boxes), lines=lines)
+
+
+def _checked(box: Box, layout: Layout) -> Box:
+    """Believe a child nothing that is no box of the picture."""
+    top, left, bottom, right = box
+    if not (0 <= top < bottom <= layout.rows and 0 <= left < right <= layout.columns):
+        raise NotDicom("a box that lies beyond the picture", hint="Look at the picture by hand.")
+    return box
+
+
+def _uncompressed(parsed: ParsedFile) -> ParsedFile:
+    """Return an image as one whose bytes can be blackened: explicit or implicit little endian."""
+    layout = Layout.of(parsed)
+    is_native = not parsed.elements[PIXEL_DATA].is_encapsulated and parsed.encoding.is_little
+    if is_native and layout.is_plain:
+        return parsed
+    content = _bare(parsed)
+    pixels, samples, bits = _limits(layout, content, layout.frames).call(decompress, content)
+    elements = {tag: each for tag, each in parsed.elements.items() if tag not in _OFFSET_TABLES}
+    plain = dataclasses.replace(
+        parsed,
+        transfer_syntax_uid=_EXPLICIT_LITTLE,
+        encoding=Encoding.of(_EXPLICIT_LITTLE),
+        elements=elements,
+    )
+    if not parsed.encoding.is_little:
+        # Every number of a big endian file would have to be turned around.
+        raise NotDicom("a big endian image", hint="Ask the sender for it in little endian.")
+    plain = with_elements(plain, _described(layout, pixels, samples=samples, bits=bits))
+    if not Layout.of(plain).is_plain:
+        raise NotDicom("pixels of an unusual kind", hint="Look at the picture by hand.")
+    return plain
+
+
+def _described(layout: Layout, pixels: bytes, *, samples: int, bits: int) -> Dataset:
+    """Describe decompressed pixels; colour comes as RGB (PS3.3 C.7.6.3)."""
+    stored = min(layout.stored, bits)
+    numbers = {SAMPLES: samples, BITS_ALLOCATED: bits, BITS_STORED: stored, HIGH_BIT: stored - 1}
+    if samples > 1:
+        numbers[PLANAR] = 0
+    described = {tag: Element("US", struct.pack("<H", each)) for tag, each in numbers.items()}
+    if samples > 1:
+        described[PHOTOMETRIC] = Element("CS", b"RGB ")
+    padded = pixels + bytes(len(pixels) % 2)
+    described[PIXEL_DATA] = Element("OW" if bits > 8 else "OB", padded)  # noqa: PLR2004
+    return described
+
+
+def _bare(parsed: ParsedFile) -> bytes:
+    """Write the image alone, described by numbers of ours, without what names anybody."""
+    layout, order = Layout.of(parsed), parsed.encoding.order
+    kept = {
+        tag: Element("US", struct.pack(order + "H", number & 0xFFFF))
+        for tag, number in layout.numbers().items()
+    }
+    kept[PHOTOMETRIC] = Element("CS", layout.photometric.encode("latin-1"))
+    kept[FRAMES] = Element("IS", str(layout.frames).encode("ascii"))
+    copied = {PIXEL_DATA, *_OFFSET_TABLES, *(PALETTE_TAGS if layout.has_palette else ())}
+    kept |= {tag: each for tag, each in parsed.elements.items() if tag in copied}
+    syntax = parsed.transfer_syntax_uid
+    if syntax == _DEFLATED:
+        syntax = _EXPLICIT_LITTLE
+    sop_class = bytes(parsed.elements[_SOP_CLASS].value) if _SOP_CLASS in parsed.elements else b""
+    return part10(
+        write_dataset(kept, syntax),
+        sop_class_uid=sop_class.decode("latin-1").strip("\0 "),
+        sop_instance_uid=_NAMELESS,
+        transfer_syntax_uid=syntax,
+    )
+
+
+def _limits(layout: Layout, content: bytes, frames: int) -> Limits:
+    megapixels = layout.rows * layout.columns / 1e6 * frames
+    cpu_s = _CPU_S + _CPU_S_A_MEGAPIXEL * megapixels
+    size = layout.values * layout.bits // 8 * frames
+    return Limits(
+        cpu_s=cpu_s,
+        wall_s=60.0 + 20 * cpu_s,
+        memory_bytes=6 * _GIB + 8 * len(content) + 8 * size,
+        answer_bytes=_GIB + 2 * size,
+    )
