@@ -1,13 +1,24 @@
-"""Instances with an identifier in every place that can hold one, written without any library."""
+"""Instances with an identifier in every place that can hold one, written without any library.
+
+Compressed pixels alone are made by one.
+"""
 
 import base64
 import dataclasses
+import functools
+import io
 import struct
 import zlib
 from collections.abc import Iterator
 from typing import TypeAlias
 
+import numpy as np
+from PIL import Image
 from pydicom.datadict import DicomDictionary
+from pydicom.encaps import generate_frames
+from pydicom.uid import ExplicitVRLittleEndian
+
+from tests.instances import part10_of, slice_of
 
 Value: TypeAlias = "bytes | int | list[Tree]"
 Tree: TypeAlias = dict[int, tuple[str, Value]]
@@ -16,6 +27,9 @@ CT, MR, PT = (f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("2", "4", "128"
 IMPLICIT, EXPLICIT, DEFLATED, BIG = (f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".1.99", ".2"))
 JPEG, J2K, JPEG_LS, RLE = (f"1.2.840.10008.1.2.{end}" for end in ("4.50", "4.90", "4.80", "5"))
 ENCAPSULATED = frozenset({JPEG, J2K, JPEG_LS, RLE})
+
+PIXELS = bytes(range(32))
+"""Of 4 x 4 values of 16 bits; written compressed where the transfer syntax asks for it."""
 
 STEMS = ("KANARI", "VOGEL")
 UID_STEM = "1.2.826.0.1.3680043.99.4711"
@@ -101,7 +115,7 @@ def base(sop_class_uid: str = CT) -> Tree:
         0x00280103: ("US", 0),
         0x00281052: ("DS", b"-1024"),
         0x00281053: ("DS", b"1"),
-        0x7FE00010: ("OW", bytes(range(32))),
+        0x7FE00010: ("OW", PIXELS),
     }
 
 
@@ -231,6 +245,11 @@ def part10(tree: Tree, syntax: str, canaries: Canaries, *, is_trailed: bool = Tr
         0x00020100: ("UI", canaries.value("UI")),
         0x00020102: ("OB", canaries.value("OB")),
     }
+    if syntax in ENCAPSULATED and tree.get(0x7FE00010, ("", b""))[1] == PIXELS:
+        bits = 8 if syntax == JPEG else 16
+        described = {0x00280010: 64, 0x00280011: 64, 0x00280100: bits, 0x00280101: bits}
+        described[0x00280102] = bits - 1
+        tree = tree | {tag: ("US", number) for tag, number in described.items()}
     written = encode(meta, EXPLICIT)
     length = encode({0x00020000: ("UL", len(written))}, EXPLICIT)
     content = encode(tree, syntax) + (canaries.value("LO") if is_trailed else b"")
@@ -264,7 +283,8 @@ def _element(
     tag: int, vr: str, value: Value, syntax: str, order: str, *, is_implicit: bool
 ) -> bytes:
     if tag == 0x7FE00010 and syntax in ENCAPSULATED:
-        return _fragments(_bytes((vr, value)))
+        pixels = _bytes((vr, value))
+        return _fragments(_picture(syntax) if pixels == PIXELS else pixels)
     if isinstance(value, list):
         raw = encode(value, syntax)
     elif isinstance(value, int):
@@ -277,6 +297,21 @@ def _element(
     if vr in _LONG:
         return head + vr.encode() + struct.pack(order + "HL", 0, len(raw)) + raw
     return head + vr.encode() + struct.pack(order + "H", len(raw)) + raw
+
+
+@functools.cache
+def _picture(syntax: str) -> bytes:
+    """A compressed image of 64 x 64 values; encoders take none of 4 x 4."""
+    values = (np.arange(4096, dtype=np.uint16) % 256).reshape(64, 64)
+    if syntax == JPEG:
+        file = io.BytesIO()
+        Image.fromarray(values.astype(np.uint8)).save(file, "jpeg")
+        stream = file.getvalue()
+        return stream + bytes(len(stream) % 2)
+    image = slice_of(1, size=64, PixelRepresentation=0)
+    part10_of(image, ExplicitVRLittleEndian)
+    image.compress(syntax, values)
+    return next(generate_frames(image.PixelData, number_of_frames=1))
 
 
 def _fragments(pixels: bytes) -> bytes:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
@@ -12,7 +13,6 @@ import sqlalchemy as sa
 from sightline.archive.patients import Occasion
 from sightline.archive.receiving import keep
 from sightline.catalog.hub_tables import INSTANCE, SERIES, STUDY
-from sightline.deid.face_removal import without_face
 from sightline.deid.releasing import Order, release
 from sightline.errors import Refused
 from sightline.formats.dicom_file import read_header
@@ -61,6 +61,8 @@ def bring(house: House, series: WrittenSeries, number: int) -> None:
 def released(
     house: House, chosen: CollectionVersion, folder: Path, project: str, *, public: bool = False
 ) -> Exported:
+    """Release a version; faces that are looked for are never certain."""
+    clear_faces = unsure_of_the_face if public else None
     order = Order(chosen=chosen, folder=folder, project=project, is_public=public)
     return release(
         house.book,
@@ -68,8 +70,12 @@ def released(
         order,
         occasion=ANNA,
         on_progress=lambda _: None,
-        clear_faces=lambda contents: without_face(contents).contents,
+        clear_faces=clear_faces,
     )
+
+
+def unsure_of_the_face(_contents: Sequence[bytes]) -> Sequence[bytes]:
+    raise Refused("no head", hint="Leave the series out.")
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -19,14 +19,15 @@ from sightline.deid.known_identifiers import (
     known_of_patient,
 )
 from sightline.deid.marks import mark, options_of
-from sightline.deid.pixels.clean import can_clean, clean_pixels
+from sightline.deid.pixels.clean import CleanedPixels, can_clean, clean_pixels
+from sightline.deid.pixels.suspicion import may_hold_text
 from sightline.deid.profile import DEFAULT_PROFILE, Profile, load_profile
 from sightline.deid.quarantine import (
     BLACKENED,
     DECLARED,
     HIDDEN_OVERLAY,
+    IODS_OF_MASKS,
     REASONS,
-    looks_drawn_in,
     reasons_to_hold,
     storage_class_of,
 )
@@ -210,11 +211,11 @@ class _Door:
             return unsolved[0]
         if _text(parsed.elements, _SOP_INSTANCE) != instance.uid:
             return "identity_mismatch"
-        is_suspect = bool(reasons) or (can_clean() and looks_drawn_in(parsed))
-        clean = self._pixels(parsed, reasons) if is_suspect else parsed
+        is_mask = storage_class.iod in IODS_OF_MASKS
+        clean = self._pixels(parsed, reasons, is_mask=is_mask) if can_clean() else None
         if isinstance(clean, str):
             return clean
-        parsed = clean
+        parsed = parsed if clean is None else clean.parsed
         walk = Walk(_context_of(parsed, instance, self._context))
         cleaned = walk.clean(parsed.elements, storage_class.iod)
         if _lost_a_class(cleaned):
@@ -225,7 +226,7 @@ class _Door:
             self._context.subject_id,
             self._profile,
             shows_face=shows_face,
-            are_pixels_cleaned=is_suspect,
+            are_pixels_cleaned=clean is not None,
         )
         if not walk.is_ascii:
             cleaned[_CHARACTER_SET] = Element("CS", _UTF_8)
@@ -234,8 +235,13 @@ class _Door:
         self.counts["trailing_bytes_removed"] += parsed.trailing_bytes
         return _instance(cleaned, parsed.transfer_syntax_uid, instance)
 
-    def _pixels(self, parsed: ParsedFile, reasons: Sequence[str]) -> ParsedFile | str:
-        """Return an instance without text in its pixels, or the reason to hold it."""
+    def _pixels(
+        self, parsed: ParsedFile, reasons: Sequence[str], *, is_mask: bool
+    ) -> CleanedPixels | str | None:
+        """Blacken what text there is, or return the reason to hold; None where none can be."""
+        is_suspect = bool(reasons) or (not is_mask and may_hold_text(parsed))
+        if isinstance(is_suspect, str) or not is_suspect:
+            return is_suspect or None
         hides_overlay = HIDDEN_OVERLAY in reasons
         outcome = clean_pixels(parsed, self._context.site_words, hides_overlay=hides_overlay)
         if isinstance(outcome, str):
@@ -246,7 +252,7 @@ class _Door:
         self.counts["text_blackened"] += outcome.boxes
         self.counts["frames_blackened"] += outcome.frames
         self.counts["hidden_overlay_cleared"] += hides_overlay
-        return outcome.parsed
+        return outcome
 
 
 def _instance(

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from sightline.deid.attributes import StorageClass, storage_classes
 from sightline.deid.codestreams import holds_text
 from sightline.deid.dataset import PIXEL_TAGS, Element, ParsedFile
-from sightline.deid.pixels.drawn import looks_drawn
 
 REASONS = {
     "burned_in_text_declared": "The object says that its pixels hold text.",
@@ -80,7 +79,8 @@ _SIGNS_OF_CAPTURE = (0x00080064, 0x00181010, 0x00181016, 0x00181018, 0x00181019)
 _OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 _OVERLAY_BITS, _OVERLAY_BIT_POSITION = 0x0100, 0x0102
 _GREY = frozenset({"", "MONOCHROME1", "MONOCHROME2"})
-_IODS_OF_MASKS = frozenset({"segmentation"})
+IODS_OF_MASKS = frozenset({"segmentation"})
+"""Objects whose pixels are drawn, and hold no text."""
 _SCREEN_WORDS = re.compile(
     r"SCREEN|CAPTURE|DOSE|REPORT|SUMMARY|PATIENT PROT|PROTOCOL|COLLAGE|GRAPH|HISTOGRAM|TEXT|TABLE"
     r"|POSDISP|STATISTICS|\bSC\b"
@@ -124,18 +124,13 @@ def reasons_to_hold(
         yield from (reason for reason in signs if reason not in lifted)
 
 
-def looks_drawn_in(parsed: ParsedFile) -> bool:
-    """Tell whether an uncompressed grey image of 16 bits deserves a closer look for text."""
-    return _Image(parsed).looks_drawn_in()
-
-
 def storage_class_of(sop_class_uid: str) -> StorageClass | None:
     """Return what the door does with a SOP class; None where it is not known."""
     return storage_classes().get(sop_class_uid)
 
 
 def _reasons_in_image(image: "_Image", iod: str) -> Iterator[str]:
-    is_mask = iod in _IODS_OF_MASKS
+    is_mask = iod in IODS_OF_MASKS
     signs = (
         ("burned_in_text_declared", image.text(_BURNED_IN).upper() not in {"", "NO"}),
         ("screen_capture", image.was_saved_from_screen()),
@@ -202,15 +197,6 @@ class _Image:
             return False
         spread = int(others.max()) - int(others.min())
         return spread >= _LEAST_SPREAD and top - int(others.max()) > 2 * spread
-
-    def looks_drawn_in(self) -> bool:
-        values = self._values()
-        rows, columns = self.number(_ROWS, 0), self.number(_COLUMNS, 0)
-        if values is None or not rows or not columns or self.number(_SAMPLES, 1) != 1:
-            return False
-        size = rows * columns
-        frames = values[: values.size // size * size].reshape(-1, rows, columns)
-        return any(looks_drawn(frame) for frame in frames)
 
     def _values(self) -> npt.NDArray[np.integer] | None:
         """The values of uncompressed pixels of 16 bits; None where there are no such."""

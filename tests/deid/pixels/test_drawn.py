@@ -33,7 +33,7 @@ def test_drawn_text_is_seen(value: int, text: str) -> None:
 def test_a_slice_is_not_drawn() -> None:
     values = body()
     assert not looks_drawn(values)
-    values[250:260, 250:260] = 3071
+    values[250:270, 250:270] = 3071
     assert not looks_drawn(values)
     assert not looks_drawn(np.zeros((512, 512), np.int16))
 

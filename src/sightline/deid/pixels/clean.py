@@ -6,15 +6,15 @@ the instance: the process that holds the key only writes black into bytes.
 
 import dataclasses
 import struct
+from collections.abc import Sequence
 
 from sightline import log
-from sightline.deid.dataset import Dataset, Element, ParsedFile, write_dataset
+from sightline.deid.dataset import Dataset, Element, ParsedFile
+from sightline.deid.pixels.bare import OFFSET_TABLES, bare, limits_of
 from sightline.deid.pixels.blacken import (
     BITS_ALLOCATED,
     BITS_STORED,
-    FRAMES,
     HIGH_BIT,
-    PALETTE_TAGS,
     PHOTOMETRIC,
     PIXEL_DATA,
     PLANAR,
@@ -27,21 +27,14 @@ from sightline.deid.pixels.blacken import (
 )
 from sightline.deid.pixels.look import decompress, find_text, is_installed
 from sightline.deid.vocabulary import Words
-from sightline.engines.limited import Limits
 from sightline.errors import BadFile, NotDicom
 from sightline.formats.dicom_elements import Encoding
-from sightline.formats.dicom_file import part10
 
 _log = log.get("deid")
 
-_SOP_CLASS = 0x00080016
-_OFFSET_TABLES = (0x7FE00001, 0x7FE00002)
-_EXPLICIT_LITTLE, _DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
+_EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 _FRAMES_A_CALL = 32
 _LOOKS = 3
-_CPU_S, _CPU_S_A_MEGAPIXEL = 60.0, 20.0
-_GIB = 1024**3
-_NAMELESS = "2.25.0"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +99,7 @@ def _blacken(parsed: ParsedFile, first: _Look, site_words: Words) -> CleanedPixe
     left = first
     for _ in range(_LOOKS):
         parsed = blackened(parsed, left.boxes)
-        left = _look_at(parsed, site_words)
+        left = _look_at(parsed, site_words, near=left.boxes)
         if not left.boxes:
             frames = Layout.of(parsed).frames
             return CleanedPixels(parsed=parsed, boxes=len(boxes), frames=frames, lines=first.lines)
@@ -114,16 +107,22 @@ def _blacken(parsed: ParsedFile, first: _Look, site_words: Words) -> CleanedPixe
     return "text_remains"
 
 
-def _look_at(parsed: ParsedFile, site_words: Words) -> _Look:
-    """Look at every frame, some of them a call, so that no call takes long."""
-    content = _bare(parsed)
+def _look_at(parsed: ParsedFile, site_words: Words, near: Sequence[Box] = ()) -> _Look:
+    """Look at every frame, some of them a call, so that no call takes long.
+
+    Args:
+        parsed: the image.
+        site_words: words that may stay.
+        near: where it changed since an earlier look; nothing else is looked at again.
+    """
+    content = bare(parsed)
     layout = Layout.of(parsed)
     boxes: dict[Box, None] = {}
     lines = 0
     for start in range(0, layout.frames, _FRAMES_A_CALL):
         frames = range(start, min(start + _FRAMES_A_CALL, layout.frames))
-        limits = _limits(layout, content, len(frames))
-        found, count, _ = limits.call(find_text, content, frames, site_words)
+        limits = limits_of(layout, content, len(frames))
+        found, count, _ = limits.call(find_text, content, frames, site_words, near=near)
         lines += count
         boxes.update(dict.fromkeys(_checked(box, layout) for box in found))
     return _Look(boxes=tuple(boxes), lines=lines)
@@ -143,9 +142,9 @@ def _uncompressed(parsed: ParsedFile) -> ParsedFile:
     is_native = not parsed.elements[PIXEL_DATA].is_encapsulated and parsed.encoding.is_little
     if is_native and layout.is_plain:
         return parsed
-    content = _bare(parsed)
-    pixels, samples, bits = _limits(layout, content, layout.frames).call(decompress, content)
-    elements = {tag: each for tag, each in parsed.elements.items() if tag not in _OFFSET_TABLES}
+    content = bare(parsed)
+    pixels, samples, bits = limits_of(layout, content, layout.frames).call(decompress, content)
+    elements = {tag: each for tag, each in parsed.elements.items() if tag not in OFFSET_TABLES}
     plain = dataclasses.replace(
         parsed,
         transfer_syntax_uid=_EXPLICIT_LITTLE,
@@ -173,38 +172,3 @@ def _described(layout: Layout, pixels: bytes, *, samples: int, bits: int) -> Dat
     padded = pixels + bytes(len(pixels) % 2)
     described[PIXEL_DATA] = Element("OW" if bits > 8 else "OB", padded)  # noqa: PLR2004
     return described
-
-
-def _bare(parsed: ParsedFile) -> bytes:
-    """Write the image alone, described by numbers of ours, without what names anybody."""
-    layout, order = Layout.of(parsed), parsed.encoding.order
-    kept = {
-        tag: Element("US", struct.pack(order + "H", number & 0xFFFF))
-        for tag, number in layout.numbers().items()
-    }
-    kept[PHOTOMETRIC] = Element("CS", layout.photometric.encode("latin-1"))
-    kept[FRAMES] = Element("IS", str(layout.frames).encode("ascii"))
-    copied = {PIXEL_DATA, *_OFFSET_TABLES, *(PALETTE_TAGS if layout.has_palette else ())}
-    kept |= {tag: each for tag, each in parsed.elements.items() if tag in copied}
-    syntax = parsed.transfer_syntax_uid
-    if syntax == _DEFLATED:
-        syntax = _EXPLICIT_LITTLE
-    sop_class = bytes(parsed.elements[_SOP_CLASS].value) if _SOP_CLASS in parsed.elements else b""
-    return part10(
-        write_dataset(kept, syntax),
-        sop_class_uid=sop_class.decode("latin-1").strip("\0 "),
-        sop_instance_uid=_NAMELESS,
-        transfer_syntax_uid=syntax,
-    )
-
-
-def _limits(layout: Layout, content: bytes, frames: int) -> Limits:
-    megapixels = layout.rows * layout.columns / 1e6 * frames
-    cpu_s = _CPU_S + _CPU_S_A_MEGAPIXEL * megapixels
-    size = layout.values * layout.bits // 8 * frames
-    return Limits(
-        cpu_s=cpu_s,
-        wall_s=60.0 + 20 * cpu_s,
-        memory_bytes=6 * _GIB + 8 * len(content) + 8 * size,
-        answer_bytes=_GIB + 2 * size,
-    )

@@ -19,6 +19,8 @@ from sightline.deid.pixels.allowed import may_stay
 from sightline.deid.pixels.engine import Heat, Picture, heat_of, read_line
 from sightline.deid.vocabulary import Words
 
+Mask = npt.NDArray[np.uint8]
+"""(rows, columns), 1 where something is, else 0."""
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels; bottom and right are the first beyond."""
 
@@ -36,6 +38,9 @@ _WIDEST_STROKE = 17
 _STRIP_ROWS = 48
 _LONGEST_STRIP = 2000
 _SQUARE = 1.7
+_MOSTLY = 0.8
+# The detector sees a line by what lies around it.
+_CONTEXT = 64
 _SURE, _SURER, _VERY_SURE = 0.8, 0.88, 0.95
 _FEW = 3
 _NEAR = 1.5
@@ -94,6 +99,11 @@ class Line:
     area: Area
     is_allowed: bool
 
+    def shifted(self, columns: int, rows: int) -> "Line":
+        """Return the same line further to the right and below, in pixels."""
+        centre = (self.area.centre[0] + columns, self.area.centre[1] + rows)
+        return dataclasses.replace(self, area=dataclasses.replace(self.area, centre=centre))
+
     def boxes(self, shape: tuple[int, int]) -> Iterator[Box]:
         """Give the boxes that cover it with a margin; a line aslant takes several."""
         margin = max(self.area.height * _MARGIN, 2.0)
@@ -111,15 +121,35 @@ class Line:
                 yield (int(box[0]), int(box[1]), int(box[2]), int(box[3]))
 
 
-def find_lines(picture: Picture, site_words: Words) -> list[Line]:
-    """Find the lines of text of a picture; a single character far from any line is none."""
+def find_lines(picture: Picture, site_words: Words, new: Mask | None = None) -> list[Line]:
+    """Find the lines of text of a picture; a single character far from any line is none.
+
+    Args:
+        picture: as a screen shows it.
+        site_words: words that may stay besides the list of this room.
+        new: where the picture is another than one whose lines are known; only lines that touch it
+            are looked for. None where none is known.
+    """
+    if new is None:
+        return _lines_of(picture, site_words, np.ones(picture.shape[:2], np.uint8))
+    left, top, width, height = cv2.boundingRect(new)
+    bottom, right = top + height + _CONTEXT, left + width + _CONTEXT
+    top, left = max(top - _CONTEXT, 0), max(left - _CONTEXT, 0)
+    part = np.s_[top:bottom, left:right]
+    found = _lines_of(np.ascontiguousarray(picture[part]), site_words, new[part])
+    return [line.shifted(left, top) for line in found]
+
+
+def _lines_of(picture: Picture, site_words: Words, wanted: Mask) -> list[Line]:
     covered = np.zeros(picture.shape[:2], np.uint8)
     lines: list[Line] = []
     doubtful: list[Area] = []
     for heat, level in itertools.product(_heats(picture), _LEVELS):
         for area in _areas(heat, level):
             is_piece = level > _LEVELS[0] and area.length < _SHORTEST * area.height
-            if is_piece or _is_covered(area, covered) or any(map(area.is_like, doubtful)):
+            if is_piece or any(map(area.is_like, doubtful)):
+                continue
+            if _share(area, covered) > _MOSTLY or not _share(area, wanted):
                 continue
             text = _read(picture, area)
             if text:
@@ -252,17 +282,18 @@ def _strip(picture: Picture, area: Area) -> Picture:
     return np.asarray(cut, np.uint8)
 
 
-def _is_covered(area: Area, covered: npt.NDArray[np.uint8]) -> bool:
+def _share(area: Area, marked: Mask) -> float:
+    """Return how much of an area is marked, from 0 to 1."""
     corners = np.round(area.corners(0.0)).astype(np.int32)
     left, top = np.maximum(corners.min(axis=0), 0)
-    part = covered[top : corners[:, 1].max() + 1, left : corners[:, 0].max() + 1]
+    part = marked[top : corners[:, 1].max() + 1, left : corners[:, 0].max() + 1]
     inside = np.zeros_like(part)
     cv2.fillPoly(inside, [corners - (left, top)], 1)
     count = np.count_nonzero(inside)
-    return bool(np.count_nonzero(inside & part) > 0.8 * count)
+    return int(np.count_nonzero(inside & part)) / max(int(count), 1)
 
 
-def _cover(area: Area, covered: npt.NDArray[np.uint8]) -> None:
+def _cover(area: Area, covered: Mask) -> None:
     cv2.fillPoly(covered, [np.round(area.corners(0.0)).astype(np.int32)], 1)
 
 

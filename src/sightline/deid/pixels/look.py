@@ -2,7 +2,7 @@
 
 import functools
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,33 +12,34 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
 from sightline import extras
+from sightline.deid.pixels.drawn import looks_drawn
 from sightline.deid.vocabulary import Words
 from sightline.errors import NotDicom
 from sightline.formats.dicom_dataset import broken_values_are_not_dicom, open_dataset
 
 Pixels = npt.NDArray[Any]
+Box = tuple[int, int, int, int]
+"""Top, left, bottom, right in pixels; bottom and right are the first beyond."""
 Shown = npt.NDArray[np.uint8]
 """(rows, columns, 3), as a screen shows it."""
 
 _COLOUR_AXES = 3
 _MOST_FRAME_VALUES = 256 * 1024**2
 _USUAL = (0.5, 99.5)
-# Two frames differ where a value moved by more than a quarter of the range; the smallest text of
-# ten pixels height moves more pixels than this.
-_MOVED, _FEWEST_MOVED = 48, 12
 
 
 def find_text(
-    content: bytes, frames: range, site_words: Words
-) -> tuple[list[tuple[int, int, int, int]], int, int]:
+    content: bytes, frames: range, site_words: Words, *, near: Sequence[Box] = ()
+) -> tuple[list[Box], int, int]:
     """Look for text in some frames of an image.
 
-    A frame in which next to nothing moved since the one looked at before is not looked at again.
+    Of a frame after the first only places are looked at in which something moved.
 
     Args:
         content: a Part 10 file.
         frames: numbers of the frames, from 0.
         site_words: words that may stay besides the list of this room.
+        near: only text at these boxes is looked for; everywhere where there are none.
 
     Returns:
         Boxes of text that may not stay (top, left, bottom, right), the number of lines of text
@@ -49,21 +50,36 @@ def find_text(
         MissingExtra: What reads text is not installed.
     """
     lines = extras.load("sightline.deid.pixels.lines", extra="pixels")
+    motion = extras.load("sightline.deid.pixels.motion", extra="pixels")
     header = open_dataset(content, with_pixels=False)
-    boxes: dict[tuple[int, int, int, int], None] = {}
+    boxes: dict[Box, None] = {}
+    seen: dict[int, Any] = {}
     found = looked = 0
-    last: Shown | None = None
     for frame in _decoded(content, header, frames):
-        first, *others = list(_views(frame, header))
-        if last is not None and not others and not _has_changed(first, last):
-            continue
-        last, looked = first, looked + 1
-        for view in (first, *others):
-            seen = lines.find_lines(view, site_words)
-            found += len(seen)
-            going = (line for line in seen if not line.is_allowed)
+        is_new = False
+        for number, view in enumerate(_views(frame, header)):
+            new = seen[number].new_in(view) if number in seen else None
+            seen.setdefault(number, motion.Seen(view))
+            new = motion.only_near(new, near, view.shape[:2])
+            if new is not None and not new.any():
+                continue
+            is_new = True
+            here = lines.find_lines(view, site_words, new)
+            found += len(here)
+            going = (line for line in here if not line.is_allowed)
             boxes.update(dict.fromkeys(box for line in going for box in line.boxes(view.shape[:2])))
+        looked += is_new
     return list(boxes), found, looked
+
+
+def is_any_drawn(content: bytes) -> bool:
+    """Tell whether anything may be drawn in any frame of a grey image.
+
+    Raises:
+        NotDicom: A frame cannot be decoded.
+    """
+    header = open_dataset(content, with_pixels=False)
+    return any(map(looks_drawn, _decoded(content, header, range(_frame_count(header)))))
 
 
 def decompress(content: bytes) -> tuple[bytes, int, int]:
@@ -126,11 +142,6 @@ def _scaled(values: Pixels, low: float, high: float) -> Shown:
     shown = (values.astype(np.float32) - np.float32(low)) * factor
     clipped: Shown = np.clip(shown, 0, 255).astype(np.uint8)
     return clipped
-
-
-def _has_changed(view: Shown, last: Shown) -> bool:
-    moved = np.abs(view.astype(np.int16) - last.astype(np.int16)) > _MOVED
-    return bool(np.count_nonzero(moved.any(axis=2)) >= _FEWEST_MOVED)
 
 
 @functools.cache
