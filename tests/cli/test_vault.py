@@ -149,6 +149,14 @@ def test_releases_are_by_project_and_on_record(
     assert alone.returncode == 2
     assert "--public" in alone.stderr
     assert (tmp_path / "plain" / subject).is_dir()
+    joinable = run("export", "chests", tmp_path / "public", "--public", *WHO)
+    assert joinable.returncode == 2
+    assert "--project NAME" in joinable.stderr
+    assert not (tmp_path / "public").exists()
+    public = run(
+        *("export", "chests", tmp_path / "public", "--public", "--project", "trial-7", *WHO)
+    )
+    assert public.returncode == 0, public.stderr
 
 
 def test_destroy_asks_for_the_fingerprint_and_names_what_is_left_to_do(

@@ -9,7 +9,7 @@ import functools
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -64,14 +64,52 @@ HELD = frozenset(
 )
 
 
+# Signs that a picture was saved from a screen; they hold it until a person has looked at it.
+SIGNS = {
+    0x00080064: "CS",
+    0x00181010: "LO",
+    0x00181016: "LO",
+    0x00181018: "LO",
+    0x00181019: "LO",
+    0x00280301: "CS",
+}
+# How an identifier may be written, by what the scanner calls it.
+FORMS: dict[str, Callable[[bytes], bytes]] = {
+    "": lambda value: value,
+    "utf-16-le": lambda value: value.decode().encode("utf-16-le"),
+    "utf-16-be": lambda value: value.decode().encode("utf-16-be"),
+    "base64": base64.b64encode,
+    "hex": lambda value: value.hex().encode(),
+    "reversed": lambda value: value[::-1],
+}
+
+
 @dataclasses.dataclass
 class Canaries:
-    """Hands out identifiers and counts them."""
+    """Hands out identifiers and counts them.
+
+    Attributes:
+        form: how they are written: one of `FORMS`; `name in` for names in national character sets;
+            `mixed` for one after the other.
+        turn: where in the forms a mixture begins.
+    """
 
     count: int = 0
+    form: str = ""
+    turn: int = 0
 
     def value(self, vr: str) -> bytes:
         self.count += 1
+        form = self.form
+        if form == "mixed":
+            forms = (*FORMS, "name in")
+            form = forms[(self.count + self.turn) % len(forms)]
+        if form == "name in":
+            names = list(UNICODE_NAMES.values())
+            return names[self.count % len(names)]
+        return FORMS[form](self._plain(vr))
+
+    def _plain(self, vr: str) -> bytes:
         number = f"{self.count:05d}"
         if vr == "UI":
             return f"{UID_STEM}.{number}".encode()
@@ -256,7 +294,7 @@ def part10(tree: Tree, syntax: str, canaries: Canaries, *, is_trailed: bool = Tr
     if syntax == DEFLATED:
         deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         content = deflater.compress(content) + deflater.flush()
-    preamble = (canaries.value("LO") * 8)[:128]
+    preamble = (canaries.value("LO") * 128)[:128]
     return preamble + b"DICM" + length + written + content
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import ImplicitVRLittleEndian
 
 from sightline.deid.attributes import facts
 from sightline.deid.dataset import Dataset, Element, read_file, write_dataset
@@ -26,6 +27,7 @@ from tests.deid import hostile
 from tests.deid.rules import KEEP
 from tests.deid.studies import general, pass_files, private_uids, read, results_of, volume, written
 from tests.deid.test_door import PASSING, SYNTAXES, canary_passage
+from tests.instances import part10_of, slice_of
 from tests.verification import dicom_errors
 
 
@@ -227,6 +229,40 @@ def test_private_values_are_rekeyed_by_their_vr_or_left_out(
     assert after[0x20051001].value != "20240131"
     assert 0x20051002 not in after
     assert 0x20051003 not in after
+
+
+def test_safe_private_values_of_an_implicit_file_stay(
+    tmp_path: Path, vault: Vault, names: Rekeying
+) -> None:
+    image = slice_of(1)
+    image.add_new(0x00190013, "LO", "SIEMENS MR HEADER")
+    image.add_new(0x0019130C, "IS", "1000")
+    image.add_new(0x00990010, "LO", "NQHeader")
+    image.add_new(0x00991002, "UI", "1.2.3.4711")
+    path = written(tmp_path / "image.dcm", part10_of(image, ImplicitVRLittleEndian))
+    passed = pass_files([path], vault)
+    content = passed.instances[0].content
+    parsed = read_file(content, ())
+    assert {0x00190013, 0x0019130C, 0x00990010, 0x00991002} <= parsed.elements.keys()
+    foreign = {
+        0x00190014: Element("", b"SIEMENS MED NM  "),
+        0x0019140C: Element("", b"1000"),  # of a block that is on no list
+        0x00191308: Element("", b"IMAGE NUM 4 "),
+    }
+    content = part10(
+        write_dataset(parsed.elements | foreign, parsed.transfer_syntax_uid),
+        sop_class_uid=passed.instances[0].sop_class_uid,
+        sop_instance_uid=passed.instances[0].uid,
+        transfer_syntax_uid=parsed.transfer_syntax_uid,
+    )
+    after = read_file(names.content(content, passed.subject_id), ()).elements
+    private = {tag: bytes(each.value).strip(b"\0 ") for tag, each in after.items() if tag >> 16 & 1}
+    assert private == {
+        0x00190013: b"SIEMENS MR HEADER",
+        0x0019130C: b"1000",
+        0x00990010: b"NQHeader",
+        0x00991002: names.instance(HubInstanceUid(vault.uid("1.2.3.4711"))).encode(),
+    }
 
 
 def test_a_value_that_never_passed_the_door_is_an_error(vault: Vault, tmp_path: Path) -> None:

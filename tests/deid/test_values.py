@@ -1,6 +1,7 @@
 """Rules of single values, each with what must stay and what must go."""
 
 import dataclasses
+import struct
 
 import pytest
 from hypothesis import given, settings
@@ -67,6 +68,19 @@ from tests.deid.rules import ALL_RULES, CONTEXT, KEEP, VAULT, cleaned
         ("Rows", b"\x00", None),
         ("GraphicData", b"SMITH^JO", None),
         ("GraphicData", b"\x00\x00\x80?\x00\x00\x00@", b"\x00\x00\x80?\x00\x00\x00@"),
+        ("LUTData", "KANARI".encode("utf-16-le"), None),
+        ("LUTData", "Kanari".encode("utf-16-be"), None),
+        # A ramp, and numbers of any kind in that range.
+        ("LUTData", "ABCDEFG".encode("utf-16-le"), "ABCDEFG".encode("utf-16-le")),
+        ("LUTData", "AzBy".encode("utf-16-le"), "AzBy".encode("utf-16-le")),
+        ("GraphicData", "Müllerin".encode().ljust(12), None),
+        ("GraphicData", "金丝雀^鸟儿".encode("gb18030").ljust(16), None),
+        ("GraphicData", "Канарейка^Птица".encode("iso8859-5").ljust(16), None),
+        ("GraphicData", b"Kanari^V=" + "山田".encode("iso2022_jp").ljust(15), None),
+        *(
+            ("GraphicData", struct.pack("<4f", *xy), struct.pack("<4f", *xy))
+            for xy in ((1.5, -2.25, 311.1, 0.1), (-1e3, 9.9, 12.7, 511.5))
+        ),
         # age
         ("PatientAge", b"064Y", b"064Y"),
         ("PatientAge", b"089Y", b"089Y"),

@@ -152,6 +152,31 @@ def test_refuses_every_cut_within_an_element(make_ct: Make) -> None:
                 read_header(content[:length])
 
 
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("tail", [b"FILLED UP BY A SENDER", b"\xff" * 40, bytes(3), b"\x01" * 5000])
+def test_bytes_after_the_pixels_are_passed_over(make_ct: Make, syntax: str, tail: bytes) -> None:
+    content = make_ct(syntax)
+    if syntax == DeflatedExplicitVRLittleEndian:
+        start = dataset_offset(content)
+        inflated = zlib.decompress(content[start:], -zlib.MAX_WBITS)
+        deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        filled = content[:start] + deflater.compress(inflated + tail) + deflater.flush()
+    else:
+        filled = content + tail
+    assert read_header(filled) == read_header(content)
+    if syntax != DeflatedExplicitVRLittleEndian:
+        assert read_frames(filled) == read_frames(content)
+
+
+def test_bytes_after_a_dataset_without_pixels_are_refused(make_ct: Make) -> None:
+    content = make_ct()
+    (pixels,) = (each for each in open_elements(content) if each.tag == 0x7FE00010)
+    report = content[: pixels.start - 12]
+    assert read_header(report).pixels is None
+    with pytest.raises(NotDicom):
+        read_header(report + b"FILLED UP BY A SENDER")
+
+
 @given(st.binary(max_size=300))
 def test_never_raises_anything_else(tail: bytes) -> None:
     for syntax in SYNTAXES[:3]:

@@ -28,7 +28,7 @@ def export(
     label: Annotated[str, typer.Argument(help="NAME@N, or NAME: the newest.")],
     folder: Annotated[Path, typer.Argument(help="Where to write: SUBJECT/SERIES/*.dcm.")],
     public: Annotated[
-        bool, typer.Option("--public", help="It leaves the institution: no faces.")
+        bool, typer.Option("--public", help="It leaves the institution: no faces; needs --project.")
     ] = False,
     remove_faces: Annotated[
         bool,
@@ -42,12 +42,17 @@ def export(
 ) -> None:
     """Write the de-identified images of a collection; ends with 1 where something was withheld.
 
-    With --project, subjects, UIDs and dates are those of the project: the same in each of its
-    releases, and nothing that another project or the hub could be joined by.
+    With --project, and so with --public, subjects, UIDs and dates are those of the project: the
+    same in each of its releases, and nothing that another project or the hub could be joined by.
     """
     if remove_faces and not public:
         raise typer.BadParameter(
             "it goes with --public; elsewhere images leave as the hub has them"
+        )
+    if public and not project:
+        raise typer.BadParameter(
+            "--public needs --project NAME: under the hub's own names, two releases could be "
+            "joined, and each with the hub"
         )
     settings = settings_of(ctx)
     archive, hub = Archive.open(settings), Hub.open(settings)

@@ -23,7 +23,8 @@ class Attribute:
         top_type: Type at the top level, 1 to 3, as most object definitions have it; in a keep list
             resolved for the action of the table.
         nested_type: strictest Type inside sequences.
-        other_types: Type at the top level by object definition, where it differs.
+        other_types: Type by object definition, where that at the top level differs, and by keyword
+            of the sequence, where that inside it differs.
     """
 
     tag: int
@@ -36,10 +37,15 @@ class Attribute:
     nested_type: int
     other_types: dict[str, int]
 
-    def type_in(self, iod: str | None) -> int:
-        """Return the Type at the top level of an object definition; None is inside a sequence."""
+    def type_in(self, iod: str | None, sequence: str = "") -> int:
+        """Return the Type at the top level of an object definition, or inside a sequence.
+
+        Args:
+            iod: key of the object definition; None is inside a sequence.
+            sequence: its keyword.
+        """
         if iod is None:
-            return self.nested_type
+            return self.other_types.get(sequence, self.nested_type)
         return self.other_types.get(iod, self.top_type)
 
 
@@ -128,8 +134,8 @@ def _attribute(row: dict[str, str]) -> Attribute:
         top_type=int(row["type"]),
         nested_type=int(row["nested"]),
         other_types={
-            iod: int(type_)
-            for iod, _, type_ in (each.partition(":") for each in row["other"].split())
+            place: int(type_)
+            for place, _, type_ in (each.partition(":") for each in row["other"].split())
         },
     )
 

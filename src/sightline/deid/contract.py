@@ -92,6 +92,7 @@ RULES: Registry[Rule] = Registry(
             "brain_outline",
             "codes",
             "codestreams",
+            "companions",
             "contract",
             "cranium",
             "dataset",

@@ -99,7 +99,8 @@ def _rule_of_row(fact: Attribute, row: Row) -> str:
     if fact.rule in _NAMES or "U" in row.action or (fact.rule == "uids" and row.action == "D"):
         return fact.rule
     if row.action == "X":
-        return ""
+        # Removed, but for an IOD that asks for it unconditionally: there it is emptied.
+        return "nothing" if TYPE_MAY_BE_EMPTY in fact.other_types.values() else ""
     return "sequence" if fact.vr == "SQ" and row.action == "D" else "nothing"
 
 
@@ -122,7 +123,7 @@ def _attribute(fact: Attribute, rule: str, action: str) -> Attribute:
         rule=rule,
         top_type=_resolved(action, fact.top_type),
         nested_type=_resolved(action, fact.nested_type),
-        other_types={iod: _resolved(action, type_) for iod, type_ in fact.other_types.items()},
+        other_types={place: _resolved(action, each) for place, each in fact.other_types.items()},
     )
 
 

@@ -1,4 +1,8 @@
-"""Numbers: kept where they are numbers; text that hides in a number's place is not."""
+"""Numbers: kept where they are numbers; text that hides in a number's place is not.
+
+Bytes are taken for text where numbers hardly ever look so: in ASCII, in UTF-16, in UTF-8, or a name
+with `^` in the letters of another alphabet.
+"""
 
 import re
 
@@ -27,6 +31,12 @@ _PRINTABLE = re.compile(rb"[\x20-\x7e]{8,}\0?")
 _WORD = re.compile(rb"[A-Za-z]{4}")
 _NOT_PRINTABLE = re.compile(rb"[^\x20-\x7e]")
 _LETTERS = re.compile(rb"[A-Za-z^ ]{12,}")
+# In UTF-16 each letter is a small number of two bytes; those are seldom letters of one case, out of
+# order, five times in a row.
+_UTF_16_WORD = re.compile(rb"[A-Z]{5,}|[A-Z]?[a-z]{4,}")
+_ESCAPE = re.compile(rb"\x1b[$(][@-Z]")
+_FOREIGN_NAME = re.compile(rb"[A-Za-z\xa1-\xff=]{2,}\^[A-Za-z\xa1-\xff=^ ]{2,}")
+_SHORTEST_FOREIGN = 9
 _FEW_BYTES, _LONGEST_LIKELY_TEXT = 64, 4096
 
 
@@ -41,11 +51,16 @@ def clean(value: bytes, attribute: Attribute, context: Context) -> bytes | None:
     width = _WIDTHS[attribute.vr[:2]]
     if len(value) % width or not _is_allowed(len(value) // width, attribute):
         return None
-    return None if len(value) <= _LONGEST_LIKELY_TEXT and _looks_like_text(value) else value
+    if len(value) > _LONGEST_LIKELY_TEXT:
+        return value
+    is_text = _looks_like_text(value) or _holds_utf_16(value)
+    # One number is too short to tell.
+    is_text = is_text or (len(value) > width and _looks_foreign(value.strip(b"\0 ")))
+    return None if is_text else value
 
 
 def _looks_like_text(value: bytes) -> bool:
-    """Tell whether bytes are printable, all or most of a few, or hold a long run of letters."""
+    """Tell whether bytes are ASCII, all or most of a few, or hold a long run of letters."""
     if _PRINTABLE.fullmatch(value):
         return True
     if len(value) <= _FEW_BYTES and _WORD.search(value):
@@ -53,6 +68,28 @@ def _looks_like_text(value: bytes) -> bool:
     runs = (match[0] for match in _LETTERS.finditer(value))
     # Entries of a palette repeat a byte, as in AABBCC.
     return any(run[2::2] != run[1:-1:2] and run[1::2] != run[:-1:2] for run in runs)
+
+
+def _holds_utf_16(value: bytes) -> bool:
+    """Tell whether every other byte is zero, and the others spell a word."""
+    for zeros, letters in ((value[1::2], value[::2]), (value[::2], value[1::2])):
+        if not any(zeros):
+            words = (match[0] for match in _UTF_16_WORD.finditer(letters))
+            return any(list(word) not in (sorted(word), sorted(word)[::-1]) for word in words)
+    return False
+
+
+def _looks_foreign(value: bytes) -> bool:
+    """Tell whether bytes are text in UTF-8, with escapes (ISO 2022), or a name of other letters."""
+    if len(value) < _SHORTEST_FOREIGN:
+        return False
+    if _ESCAPE.search(value) or _FOREIGN_NAME.fullmatch(value):
+        return True
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return False
+    return text.isprintable() and not text.isascii()
 
 
 def _is_allowed(count: int, attribute: Attribute) -> bool:

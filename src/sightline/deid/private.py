@@ -4,7 +4,7 @@ PS3.15 E.3.10, Retain Safe Private Option (113111). Everything else private does
 """
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from sightline.deid.attributes import TYPE_OPTIONAL, Attribute, read_table, values_of
@@ -37,14 +37,9 @@ def safe_blocks(
         rules: by name.
     """
     kept: Dataset = {}
-    for tag in tags:
-        group, block = tag >> 16, tag & 0xFFFF
-        if not _FIRST_BLOCK <= block <= _LAST_BLOCK:
-            continue
-        creator = bytes(elements[tag].value).decode("latin-1").strip("\0 ")
+    for tag, creator in _creators(elements, tags):
         found: Dataset = {}
-        for safe in safe_attributes().get((group, creator), ()):
-            place = group << 16 | block << 8 | safe.number
+        for place, safe in _block(tag, creator):
             element = elements.get(place)
             if element is None or not _is_of(safe.attribute, element):
                 continue
@@ -56,6 +51,32 @@ def safe_blocks(
             kept |= found
             kept[tag] = Element("LO", creator.encode("ascii"))
     return kept
+
+
+def safe_vrs(elements: Mapping[int, Element]) -> dict[int, str]:
+    """Return the VRs of the safe private elements of a dataset or item, and of their creators.
+
+    An implicit file does not say them; the list does, and PS3.5 7.8.1 that of a creator.
+    """
+    found: dict[int, str] = {}
+    for tag, creator in _creators(elements, elements):
+        for place, safe in _block(tag, creator):
+            if place in elements:
+                found |= {place: safe.attribute.vr, tag: "LO"}
+    return found
+
+
+def _creators(elements: Mapping[int, Element], tags: Iterable[int]) -> Iterator[tuple[int, str]]:
+    for tag in tags:
+        if tag >> 16 & 1 and _FIRST_BLOCK <= tag & 0xFFFF <= _LAST_BLOCK:
+            yield tag, bytes(elements[tag].value).decode("latin-1").strip("\0 ")
+
+
+def _block(tag: int, creator: str) -> Iterator[tuple[int, Safe]]:
+    """Give the safe elements that a creator may have reserved, with their tags."""
+    group, block = tag >> 16, tag & 0xFFFF
+    for safe in safe_attributes().get((group, creator), ()):
+        yield group << 16 | block << 8 | safe.number, safe
 
 
 def _is_of(attribute: Attribute, element: Element) -> bool:

@@ -10,6 +10,7 @@ from sightline.deid import dates, reader, subject, uids
 from sightline.deid.attributes import TYPE_OPTIONAL, Attribute, facts, sequence_tags
 from sightline.deid.contract import Context, Decision, context_of
 from sightline.deid.dataset import Dataset, Element, read_file, write_dataset
+from sightline.deid.private import safe_vrs
 from sightline.deid.profile import DEFAULT_PROFILE, load_profile
 from sightline.deid.vault import Vault
 from sightline.deid.walk import PLACEHOLDER
@@ -72,24 +73,27 @@ class Rekeying:
 
 
 def _rekeyed(elements: Dataset, context: Context) -> Dataset:
+    # An implicit file does not say its VRs; the list of safe private attributes does.
+    private = safe_vrs(elements)
+    vrs = {tag: element.vr or private.get(tag, "") for tag, element in elements.items()}
     return {
-        tag: _element(tag, element, context)
+        tag: _element(tag, element, context, vr=vrs[tag])
         for tag, element in elements.items()
-        if not (tag >> 16 & 1 and tag not in facts() and element.vr in _OPAQUE_VRS)
+        if not (tag >> 16 & 1 and vrs[tag] in _OPAQUE_VRS)
     }
 
 
-def _element(tag: int, element: Element, context: Context) -> Element:
+def _element(tag: int, element: Element, context: Context, *, vr: str) -> Element:
     if element.items is not None:
         return element._replace(items=tuple(_rekeyed(item, context) for item in element.items))
     fact = facts().get(tag)
-    by_vr = _RULES_BY_VR.get(element.vr, "")
+    by_vr = _RULES_BY_VR.get(vr, "")
     rule = fact.rule if fact and fact.rule in _RULES else by_vr
     is_empty = bytes(element.value).strip(b"\0 ") in {b"", PLACEHOLDER}
     if not rule or (is_empty and rule != "subject"):
         return element
-    # An implicit file does not say its VRs; the dictionary does.
-    attribute = _attribute(tag, element.vr or (fact.vr if fact else ""), rule)
+    # Of what is not private the dictionary says the VR.
+    attribute = _attribute(tag, vr or (fact.vr if fact else ""), rule)
     value = _RULES[rule](bytes(element.value), attribute, context)
     if value is None:
         raise BadFile(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sightline.deid.attributes import TYPE_OPTIONAL, TYPE_REQUIRED, Attribute
 from sightline.deid.codes import CODE_TAGS, clean_code
+from sightline.deid.companions import orphans
 from sightline.deid.contract import RULES, Context, Rule
 from sightline.deid.dataset import PIXEL_TAGS, Dataset, Element
 from sightline.deid.private import safe_blocks
@@ -59,13 +60,19 @@ class Walk:
         self.is_ascii = True
 
     def clean(
-        self, elements: Mapping[int, Element], iod: str | None, *, keeps_codes: bool = False
+        self,
+        elements: Mapping[int, Element],
+        iod: str | None,
+        *,
+        sequence: str = "",
+        keeps_codes: bool = False,
     ) -> Dataset:
         """Return what may leave of a dataset, or of an item of a sequence.
 
         Args:
             elements: as read.
             iod: the object definition at the top level; None inside sequences.
+            sequence: keyword of the sequence that this is an item of.
             keeps_codes: whether coded concepts leave as they were given.
         """
         kept: Dataset = {}
@@ -80,17 +87,22 @@ class Walk:
                 else:
                     self.counts["removed"] += 1
                 continue
-            cleaned = self._element(element, attribute, iod)
+            cleaned = self._element(element, attribute, iod=iod, sequence=sequence)
             if cleaned is not None:
                 kept[tag] = cleaned
+        for tag in orphans(elements, kept):
+            del kept[tag]
+            self.counts["removed"] += 1
         if private:
             kept |= self._private(elements, private)
         if not CODE_TAGS.isdisjoint(elements):
             kept |= self._code(elements, keeps_codes=keeps_codes)
         return kept
 
-    def _element(self, element: Element, attribute: Attribute, iod: str | None) -> Element | None:
-        type_ = attribute.type_in(iod)
+    def _element(
+        self, element: Element, attribute: Attribute, *, iod: str | None, sequence: str
+    ) -> Element | None:
+        type_ = attribute.type_in(iod, sequence)
         if attribute.vr == "SQ":
             return self._sequence(element, attribute, type_)
         if attribute.tag in PIXEL_TAGS and iod is not None:
@@ -139,7 +151,10 @@ class Walk:
         is_opened = is_given or attribute.rule == _SEQUENCE_RULE
         if not is_opened and type_ != TYPE_REQUIRED and element.items:
             return self._without_value("SQ", type_, _PLACEHOLDERS)
-        items = (self.clean(item, None, keeps_codes=is_given) for item in element.items)
+        items = (
+            self.clean(item, None, sequence=attribute.keyword, keeps_codes=is_given)
+            for item in element.items
+        )
         return Element("SQ", b"", tuple(items))
 
     def _without_value(self, vr: str, type_: int, dummies: Mapping[str, bytes]) -> Element | None:

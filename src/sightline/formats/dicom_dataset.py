@@ -63,16 +63,19 @@ def open_dataset(content: bytes, *, with_pixels: bool) -> pydicom.FileDataset:
         NotDicom: The file is broken, or inflates to far more than it is.
     """
     elements = open_elements(content)
-    for _ in elements:
-        pass
+    end = len(content)
+    for element in elements:
+        end = element.start + element.length
     is_deflated = elements.transfer_syntax_uid == DEFLATED
     if is_deflated and elements.size_bytes > largest_inflated(len(content)):
         raise NotDicom(
             f"{len(content)} bytes inflate to {elements.size_bytes}",
             hint="Send it with another transfer syntax.",
         )
+    # The parser trusts whatever follows the last element.
+    whole = content if is_deflated else content[:end]
     with broken_values_are_not_dicom("parse the file"):
-        return pydicom.dcmread(io.BytesIO(content), stop_before_pixels=not with_pixels)
+        return pydicom.dcmread(io.BytesIO(whole), stop_before_pixels=not with_pixels)
 
 
 def parse_dataset(content: bytes, transfer_syntax_uid: str) -> pydicom.Dataset:

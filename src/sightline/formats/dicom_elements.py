@@ -110,7 +110,11 @@ class Elements:
     size_bytes: int
 
     def __iter__(self) -> Iterator[Element]:
-        """Walk the top level; sequences are walked through, and given as one element."""
+        """Walk the top level; sequences are walked through, and given as one element.
+
+        What follows the pixels and is no element any more is passed over: some senders fill files
+        up, and the dataset is whole without it.
+        """
         return _Walk(self.content, self.size_bytes, self.encoding).top_level(self.offset)
 
     def value(self, element: Element) -> bytes:
@@ -253,6 +257,22 @@ class _Walk:
                     continue
             element, offset = self.element(offset)
             yield element
+            if element.tag in PIXEL_DATA:
+                yield from self._after_pixels(element.tag, offset, MAX_TOP_LEVEL - count)
+                return
+
+    def _after_pixels(self, last: int, offset: int, most: int) -> Iterator[Element]:
+        for _ in range(most):
+            if offset >= len(self._content) or self._is_padding(offset):
+                return
+            try:
+                element, offset = self.element(offset)
+            except NotDicom:
+                return
+            if element.tag <= last:
+                return
+            yield element
+            last = element.tag
 
     def element(self, offset: int) -> tuple[Element, int]:
         """Read the element at `offset`, and tell where the one after it begins."""
