@@ -10,6 +10,7 @@ from sightline.archive.results import fail_prediction, predictions_of_study
 from sightline.archive.studies import record_door, study, study_of_series
 from sightline.audit.chain import Event, append
 from sightline.deid.hub_door import HubDoor
+from sightline.deid.known_identifiers import NOTHING_KNOWN, KnownIdentifiers
 from sightline.deid.patient_records import known_of_archive
 from sightline.errors import KeyDestroyed, SightlineError
 from sightline.hub.admission import admit
@@ -22,7 +23,7 @@ from sightline.serve.publishing import publish_prediction
 from sightline.serve.routing import route
 from sightline.settings import Settings
 from sightline.values.finding import Finding, Measurement
-from sightline.values.identity import Digest, LineageId, SeriesUid, StudyUid
+from sightline.values.identity import Digest, LineageId, Patient, SeriesUid, StudyUid
 from sightline.values.prediction import Prediction
 from sightline.values.rejection import STAYS_IN_HUB, TITLES
 
@@ -84,10 +85,7 @@ class StudyJob:
     def pass_study(self, study_uid: str) -> None:
         """Take the study, its annotations and its results through the door into the hub."""
         identified = study(self.archive, StudyUid(study_uid))
-        known = None
-        if self.settings.free_text:
-            known = known_of_archive(self.archive, identified.patient)
-        passage = self.door.pass_study(identified, known=known)
+        passage = self.door.pass_study(identified, known=self._known(identified.patient))
         if passage.study is not None:
             relinked = admit(self.hub, passage.study)
             if relinked is not None:
@@ -98,6 +96,11 @@ class StudyJob:
         if reasons:
             state += f" (quarantine: {', '.join(reasons)})"
         record_door(self.archive, identified, state=state, held=passage.held)
+
+    def _known(self, patient: Patient) -> KnownIdentifiers:
+        """Return what the archive knows of a patient, where free text is searched for it."""
+        is_needed = self.door.passes_free_text
+        return known_of_archive(self.archive, patient) if is_needed else NOTHING_KNOWN
 
     def _audit_relink(self, relinked: Relinked) -> None:
         # Names of the hub alone: beside a patient's they would join the two stores.

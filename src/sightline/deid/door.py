@@ -14,6 +14,7 @@ from sightline.deid.dataset import Dataset, Element, ParsedFile, read_file, writ
 from sightline.deid.escrow import keep_identity
 from sightline.deid.faces import may_show_face
 from sightline.deid.known_identifiers import (
+    NOTHING_KNOWN,
     KnownIdentifiers,
     known_of_elements,
     known_of_patient,
@@ -88,7 +89,7 @@ def pass_door(
     vault: Vault,
     profile: Profile | None = None,
     *,
-    known: KnownIdentifiers | None = None,
+    known: KnownIdentifiers = NOTHING_KNOWN,
 ) -> Passage:
     """De-identify a study, instance by instance; what is not certain is held.
 
@@ -99,8 +100,8 @@ def pass_door(
         study: what came.
         vault: gives the names.
         profile: says what may leave; that of a hub where none is given.
-        known: what the records know of the patient, for cleaning free text; None where no free
-            text passes.
+        known: what the records know of the patient besides the study itself, for cleaning free
+            text where the profile lets it pass.
 
     Raises:
         OSError: A stored file cannot be read.
@@ -135,14 +136,14 @@ class _Door:
         vault: Vault,
         profile: Profile,
         *,
-        known: KnownIdentifiers | None,
+        known: KnownIdentifiers,
     ) -> None:
         self._study = study
         self._profile = profile
         self._context = dataclasses.replace(
             context_of(study.patient, vault, profile),
             names=_name_words(study.patient.name),
-            known=None if known is None else known.joined(known_of_patient(study.patient)),
+            known=known.joined(known_of_patient(study.patient)) if profile.free_text else None,
         )
         self.counts: Counter[str] = Counter()
 

@@ -8,7 +8,7 @@ from sightline.deid.contract import check_rules, name_of
 from sightline.deid.door import Passage, hold, pass_door
 from sightline.deid.explaining import Explanation, explain, explain_file
 from sightline.deid.folder import FolderPassage, Tell, deidentify_folder
-from sightline.deid.known_identifiers import KnownIdentifiers
+from sightline.deid.known_identifiers import NOTHING_KNOWN, KnownIdentifiers
 from sightline.deid.profile import Profile, load_profile
 from sightline.deid.reports import deidentify_report
 from sightline.deid.vault import Vault, check_not_destroyed
@@ -66,6 +66,11 @@ class HubDoor:
             return cls(settings, None, profile)
 
     @property
+    def passes_free_text(self) -> bool:
+        """Whether the profile lets reports and comments pass, cleaned."""
+        return self._profile.free_text
+
+    @property
     def _vault(self) -> Vault:
         # Another process may destroy the key at any time; what is in memory must not outlive it.
         check_not_destroyed(self._settings)
@@ -73,13 +78,13 @@ class HubDoor:
         return self._known
 
     def pass_study(
-        self, study: IdentifiedStudy, *, known: KnownIdentifiers | None = None
+        self, study: IdentifiedStudy, *, known: KnownIdentifiers = NOTHING_KNOWN
     ) -> Passage:
         """De-identify a study; what is not certain is held, and all of it where there is no key.
 
         Args:
             study: as it came.
-            known: what the records know of the patient; None where no free text passes.
+            known: what the records know of the patient besides the study itself.
 
         Raises:
             OSError: A stored file cannot be read.
@@ -90,15 +95,21 @@ class HubDoor:
             held = tuple(hold(study, instance, "key_destroyed") for instance in study.instances)
             return Passage(study=None, held=held)
 
-    def explain(self, study: IdentifiedStudy) -> Explanation:
+    def explain(
+        self, study: IdentifiedStudy, *, known: KnownIdentifiers = NOTHING_KNOWN
+    ) -> Explanation:
         """Tell what happens to each element of the first instance of a study.
+
+        Args:
+            study: as it came.
+            known: what the records know of the patient besides the study itself.
 
         Raises:
             NotDicom: Its bytes are no DICOM file.
             DamagedObject: They are no longer what came.
             OSError: It cannot be read.
         """
-        return explain(study, self._vault, self._profile)
+        return explain(study, self._vault, self._profile, known=known)
 
     def explain_file(self, path: Path) -> Explanation:
         """Tell what happens to each element of a file.
