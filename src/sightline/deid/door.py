@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sightline import clock, log
 from sightline.deid.attributes import TABLE_EDITION
@@ -123,6 +123,46 @@ def pass_door(
     return Passage(study=released, held=tuple(held))
 
 
+def put_together(
+    study: IdentifiedStudy,
+    passed: Sequence[DeidentifiedInstance],
+    *,
+    context: Context,
+    counts: Mapping[str, int],
+    held: Sequence[Holding],
+) -> DeidentifiedStudy:
+    """Put what passed of a study together, with its certificate.
+
+    Args:
+        study: what it was.
+        passed: what leaves.
+        context: of the patient.
+        counts: how often each action was taken.
+        held: what does not leave.
+    """
+    vault, profile, subject_id = context.vault, context.keep_list.profile, context.subject_id
+    # Before anything leaves, so that every subject that is named has its way back.
+    keep_identity(vault.folder, subject_id, study.patient)
+    uid = HubStudyUid(name_of(study.uid, vault, profile))
+    certificate = Certificate(
+        study_uid=uid,
+        subject_id=subject_id,
+        profile=profile.label,
+        table_edition=TABLE_EDITION,
+        options=options_of(profile),
+        actions=dict(sorted(counts.items())),
+        outputs={each.uid: _digest(each.content) for each in passed},
+        held=dict(sorted(Counter(holding.reason for holding in held).items())),
+        created_at=clock.now().isoformat(),
+    )
+    return DeidentifiedStudy(
+        uid=uid,
+        subject_id=subject_id,
+        instances=tuple(passed),
+        certificate=sign(certificate, vault),
+    )
+
+
 class _Door:
     """One study on its way through.
 
@@ -169,25 +209,8 @@ class _Door:
         self, passed: Sequence[DeidentifiedInstance], held: Sequence[Holding]
     ) -> DeidentifiedStudy:
         """Put what passed together, with its certificate."""
-        # Before anything leaves, so that every subject that is named has its way back.
-        keep_identity(self._context.vault.folder, self._context.subject_id, self._study.patient)
-        uid = HubStudyUid(name_of(self._study.uid, self._context.vault, self._profile))
-        certificate = Certificate(
-            study_uid=uid,
-            subject_id=self._context.subject_id,
-            profile=self._profile.label,
-            table_edition=TABLE_EDITION,
-            options=options_of(self._profile),
-            actions=dict(sorted(self.counts.items())),
-            outputs={each.uid: _digest(each.content) for each in passed},
-            held=dict(sorted(Counter(holding.reason for holding in held).items())),
-            created_at=clock.now().isoformat(),
-        )
-        return DeidentifiedStudy(
-            uid=uid,
-            subject_id=self._context.subject_id,
-            instances=tuple(passed),
-            certificate=sign(certificate, self._context.vault),
+        return put_together(
+            self._study, passed, context=self._context, counts=self.counts, held=held
         )
 
     def _clean(

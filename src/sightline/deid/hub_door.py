@@ -1,24 +1,23 @@
 """The door of one hub, for those who must not see its key."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
+from sightline.archive.clinical import KeptRecord
 from sightline.deid.contract import check_rules, name_of
 from sightline.deid.door import Passage, hold, pass_door
 from sightline.deid.explaining import Explanation, explain, explain_file
 from sightline.deid.folder import FolderPassage, Tell, deidentify_folder
 from sightline.deid.known_identifiers import NOTHING_KNOWN, KnownIdentifiers
 from sightline.deid.profile import Profile, load_profile
-from sightline.deid.reports import deidentify_report
+from sightline.deid.record_passage import pass_records, series_of_records
 from sightline.deid.vault import Vault, check_not_destroyed
 from sightline.errors import KeyDestroyed
 from sightline.settings import Settings
 from sightline.store.durable import make_folder, write_durably
-from sightline.values.clinical import ClinicalRecord
-from sightline.values.identity import HubInstanceUid, InstanceUid, Patient, StudyUid
-from sightline.values.report import DeidentifiedReport
-from sightline.values.study import IdentifiedStudy
+from sightline.values.identity import HubInstanceUid, HubSeriesUid, InstanceUid, StudyUid
+from sightline.values.study import DeidentifiedStudy, IdentifiedStudy
 
 
 def copy_vault(source: Path, target: Path) -> None:
@@ -120,28 +119,23 @@ class HubDoor:
         """
         return explain_file(path, self._vault, self._profile)
 
-    def pass_report(
-        self,
-        record: ClinicalRecord,
-        patient: Patient,
-        known: KnownIdentifiers,
-        *,
-        study_uid: StudyUid | None = None,
-    ) -> DeidentifiedReport:
-        """De-identify an order, a report or a value that is no DICOM.
+    def pass_records(
+        self, study: IdentifiedStudy, records: Sequence[KeptRecord], known: KnownIdentifiers
+    ) -> DeidentifiedStudy | None:
+        """De-identify orders, reports and values of a study; None where nothing of them leaves.
 
         Raises:
-            Refused: The patient has no id.
             KeyDestroyed: There is no key to do it with.
         """
-        return deidentify_report(
-            record,
-            patient,
-            known,
-            vault=self._vault,
-            profile=self._profile,
-            study_uid=study_uid,
-        )
+        return pass_records(study, records, known, vault=self._vault, profile=self._profile)
+
+    def series_of_records(self, study_uid: StudyUid) -> HubSeriesUid:
+        """Return the series of the hub that holds the records of a study.
+
+        Raises:
+            KeyDestroyed: Nobody can tell any more.
+        """
+        return series_of_records(study_uid, self._vault)
 
     def names_of(self, uids: Iterable[InstanceUid]) -> dict[InstanceUid, HubInstanceUid]:
         """Tell what instances are called in the hub, for taking them back there.
