@@ -250,6 +250,15 @@ def test_a_report_passes_though_its_images_are_held(house: House) -> None:
     assert (found.Modality, house.hub_study(study)[1]) == ("SR", found.StudyDate)
 
 
+def test_whom_the_images_name_is_found_in_the_report(house: House) -> None:
+    study = f"{ROOT}.9.4"
+    content = image(study, "ACC-4714", NameOfPhysiciansReadingStudy="Brambilla^Ornella")
+    keep(house.archive, content, Source(name="test"))
+    house.tell("ORU^R01", *report("Shown to brambilla, no change.", accession="ACC-4714"))
+    house.pass_records(study)
+    assert "brambilla" not in words(reports(house, study)[0])[1].lower()
+
+
 def test_the_certificate_counts_what_was_cleaned(house: House) -> None:
     house.tell("ORU^R01", *report(*REPORT))
     house.pass_door(STUDY_A)

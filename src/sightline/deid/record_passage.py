@@ -6,7 +6,7 @@ withdrawal, release. Their series and instance names are keyed, and stay when a 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sightline import log
 from sightline.archive.clinical import KeptRecord
@@ -14,18 +14,22 @@ from sightline.deid.attributes import sequence_tags
 from sightline.deid.contract import context_of
 from sightline.deid.dataset import read_file, write_dataset
 from sightline.deid.door import put_together
-from sightline.deid.known_identifiers import KnownIdentifiers
+from sightline.deid.known_identifiers import KnownIdentifiers, known_of_elements
 from sightline.deid.marks import mark
 from sightline.deid.profile import Profile
 from sightline.deid.reports import deidentify_report, moved_date
 from sightline.deid.vault import Vault
+from sightline.errors import DamagedObject, NotDicom, UnknownName
 from sightline.formats.dicom_file import part10
+from sightline.formats.dicom_text import charset_of
 from sightline.formats.text_sr import BASIC_TEXT_SR_STORAGE, write_text_sr
 from sightline.values.identity import HubInstanceUid, HubSeriesUid, StudyUid
 from sightline.values.report import DeidentifiedReport
 from sightline.values.study import DeidentifiedInstance, DeidentifiedStudy, IdentifiedStudy
 
 _log = log.get("deid")
+_CHARACTER_SET = 0x00080005
+_MOST_SERIES = 20
 
 RETRACTED = frozenset(
     {
@@ -54,12 +58,13 @@ def pass_records(
     Args:
         study: what they are tied to.
         records: as the archive keeps them.
-        known: what the records know of the patient.
+        known: what the records know of the patient besides the images.
         vault: gives the names.
         profile: says what may leave.
     """
     if not profile.free_text or not study.patient.patient_id.strip():
         return None
+    known = known.joined(*_said_by_images(study))
     counts: Counter[str] = Counter()
     passed = []
     for each in records:
@@ -81,6 +86,20 @@ def pass_records(
 def series_of_records(study_uid: StudyUid, vault: Vault) -> HubSeriesUid:
     """Return the series of the hub that holds the records of a study."""
     return HubSeriesUid(vault.uid(f"{study_uid}/records"))
+
+
+def _said_by_images(study: IdentifiedStudy) -> Iterator[KnownIdentifiers]:
+    """Give what one instance of each series says: who read, performed and asked for it."""
+    firsts = {each.series_uid: each for each in reversed(study.instances)}
+    for instance in list(firsts.values())[:_MOST_SERIES]:
+        try:
+            elements = read_file(instance.read(), sequence_tags()).elements
+        except (DamagedObject, NotDicom, UnknownName) as error:
+            # The door says of the instance itself that it is held, and why.
+            _log.warning("instance_not_searched", why=type(error).__name__)
+            continue
+        named = elements.get(_CHARACTER_SET)
+        yield known_of_elements(elements, charset_of(bytes(named.value) if named else b""))
 
 
 def _instance(
