@@ -133,15 +133,16 @@ RULES: Registry[Rule] = Registry(
             "vault",
             "vocabulary",
             "walk",
+            "waveforms",
         }
     ),
 )
 """The rules by the names that profiles use.
 
-Three names there are no files: those of `OWN_RULES` are the walk's own.
+Four names there are no files: those of `OWN_RULES` are the walk's own.
 """
 
-OWN_RULES = frozenset({"sequence", "code", "pixels"})
+OWN_RULES = frozenset({"sequence", "code", "pixels", "samples"})
 
 
 def check_rules(profile: Profile) -> None:

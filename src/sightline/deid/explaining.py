@@ -22,6 +22,7 @@ from sightline.values.study import IdentifiedStudy
 _OWN_RULES = {
     "code": "Coded concepts: kept where a known scheme has such a code, the meaning made known.",
     "pixels": "Pixels: as they came, unless text is found in them.",
+    "samples": "Samples of a waveform: as they came, in a waveform alone.",
     "sequence": "Sequences: their items, cleaned.",
 }
 _MARKS = "marks: the door writes how the object was de-identified, and for whom"

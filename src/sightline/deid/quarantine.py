@@ -10,6 +10,7 @@ import struct
 
 import numpy as np
 
+from sightline.deid import waveforms
 from sightline.deid.attributes import StorageClass, storage_classes
 from sightline.deid.codestreams import holds_text
 from sightline.deid.dataset import PIXEL_TAGS, Element, ParsedFile
@@ -34,7 +35,8 @@ REASONS = {
     "words.txt if it names nobody.",
     "unknown_sop_class": "No rule is known for objects of this kind.",
     "unreadable": "The file cannot be read with certainty, so it cannot be cleaned.",
-    "waveform": "No rule is known for waveforms and sound.",
+    "voice": "Sound may be a voice, which names its speaker.",
+    "waveform_length": "A waveform holds other than the samples that it says.",
 }
 
 RELEASABLE = frozenset(
@@ -85,6 +87,8 @@ def reason_to_hold(
         return "unknown_sop_class"
     if storage_class.reason and storage_class.reason not in lifted:
         return storage_class.reason
+    if storage_class.iod in waveforms.IODS and waveforms.has_surplus(parsed):
+        return "waveform_length"
     if PIXEL_TAGS.isdisjoint(parsed.elements):
         return ""
     return _reason_in_image(_Image(parsed), storage_class.iod, lifted)

@@ -9,6 +9,8 @@ from sightline.deid.codes import CODE_TAGS, clean_code
 from sightline.deid.contract import RULES, Context, Rule
 from sightline.deid.dataset import PIXEL_TAGS, Dataset, Element
 from sightline.deid.private import safe_blocks
+from sightline.deid.waveforms import IODS as WAVEFORM_IODS
+from sightline.deid.waveforms import SAMPLES, WAVEFORMS
 
 PLACEHOLDER = b"removed"
 
@@ -59,7 +61,12 @@ class Walk:
         self.is_ascii = True
 
     def clean(
-        self, elements: Mapping[int, Element], iod: str | None, *, keeps_codes: bool = False
+        self,
+        elements: Mapping[int, Element],
+        iod: str | None,
+        *,
+        keeps_codes: bool = False,
+        has_samples: bool = False,
     ) -> Dataset:
         """Return what may leave of a dataset, or of an item of a sequence.
 
@@ -67,6 +74,7 @@ class Walk:
             elements: as read.
             iod: the object definition at the top level; None inside sequences.
             keeps_codes: whether coded concepts leave as they were given.
+            has_samples: whether they are a group of a waveform, whose samples leave.
         """
         kept: Dataset = {}
         private = []
@@ -80,7 +88,10 @@ class Walk:
                 else:
                     self.counts["removed"] += 1
                 continue
-            cleaned = self._element(element, attribute, iod)
+            if tag == SAMPLES:
+                cleaned = self._samples(element, attribute) if has_samples else None
+            else:
+                cleaned = self._element(element, attribute, iod)
             if cleaned is not None:
                 kept[tag] = cleaned
         if private:
@@ -92,7 +103,7 @@ class Walk:
     def _element(self, element: Element, attribute: Attribute, iod: str | None) -> Element | None:
         type_ = attribute.type_in(iod)
         if attribute.vr == "SQ":
-            return self._sequence(element, attribute, type_)
+            return self._sequence(element, attribute, iod)
         if attribute.tag in PIXEL_TAGS and iod is not None:
             self.counts["pixels_kept"] += 1
             return element._replace(vr=_vr_of(element, attribute))
@@ -131,7 +142,12 @@ class Walk:
         self.counts["code_cleaned"] += 1
         return clean_code(elements, self._context)
 
-    def _sequence(self, element: Element, attribute: Attribute, type_: int) -> Element | None:
+    def _samples(self, element: Element, attribute: Attribute) -> Element:
+        self.counts["samples_kept"] += 1
+        return element._replace(vr=_vr_of(element, attribute))
+
+    def _sequence(self, element: Element, attribute: Attribute, iod: str | None) -> Element | None:
+        type_ = attribute.type_in(iod)
         if element.items is None:
             self.counts["removed"] += 1
             return None
@@ -139,7 +155,11 @@ class Walk:
         is_opened = is_given or attribute.rule == _SEQUENCE_RULE
         if not is_opened and type_ != TYPE_REQUIRED and element.items:
             return self._without_value("SQ", type_, _PLACEHOLDERS)
-        items = (self.clean(item, None, keeps_codes=is_given) for item in element.items)
+        has_samples = attribute.tag == WAVEFORMS and iod in WAVEFORM_IODS
+        items = (
+            self.clean(item, None, keeps_codes=is_given, has_samples=has_samples)
+            for item in element.items
+        )
         return Element("SQ", b"", tuple(items))
 
     def _without_value(self, vr: str, type_: int, dummies: Mapping[str, bytes]) -> Element | None:
