@@ -97,6 +97,7 @@ RULES: Registry[Rule] = Registry(
             "dataset",
             "decisions",
             "destruction",
+            "documents",
             "door",
             "explaining",
             "escrow",

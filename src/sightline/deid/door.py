@@ -6,7 +6,10 @@ import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from pydicom.uid import ExplicitVRLittleEndian
+
 from sightline import clock, log
+from sightline.deid import documents
 from sightline.deid.attributes import TABLE_EDITION
 from sightline.deid.certifying import sign
 from sightline.deid.contract import Context, context_of, name_of
@@ -217,6 +220,8 @@ class _Door:
         self, parsed: ParsedFile, instance: IdentifiedInstance
     ) -> DeidentifiedInstance | str:
         storage_class = storage_class_of(_text(parsed.elements, _SOP_CLASS))
+        if storage_class and storage_class.iod == documents.IOD and self._profile.free_text:
+            return self._clean_document(parsed, instance)
         reason = reason_to_hold(parsed, storage_class, instance.released)
         if reason or storage_class is None:
             return reason
@@ -235,6 +240,19 @@ class _Door:
         self.counts["released_by_a_person"] += bool(instance.released)
         self.counts["trailing_bytes_removed"] += parsed.trailing_bytes
         return _instance(cleaned, parsed.transfer_syntax_uid, instance)
+
+    def _clean_document(
+        self, parsed: ParsedFile, instance: IdentifiedInstance
+    ) -> DeidentifiedInstance | str:
+        if _text(parsed.elements, _SOP_INSTANCE) != instance.uid:
+            return "identity_mismatch"
+        context = _context_of(parsed, instance, self._context)
+        cleaned = documents.clean_document(parsed, context)
+        if isinstance(cleaned, str):
+            return cleaned
+        elements = mark(cleaned.elements, context.subject_id, self._profile, shows_face=None)
+        self.counts.update(cleaned.counts)
+        return _instance(elements, ExplicitVRLittleEndian, instance)
 
 
 def _instance(
