@@ -46,6 +46,7 @@ BY_KEYWORD = (
         "FractionPattern": "text",
         "ReasonForTheRequestedProcedure": "report_text",
         "TrackingID": "text",
+        "WaveformData": "samples",
     }
     | dict.fromkeys(
         (
@@ -98,6 +99,9 @@ BY_VR = {
     **dict.fromkeys(("ST", "LT", "UT"), "report_text"),
 }
 BYTES_THAT_ARE_NUMBERS = ("LUTData", "LookupTableData", "PointIndexList")
+BYTES_THAT_ARE_ONE_NUMBER = frozenset(
+    {"ChannelMinimumValue", "ChannelMaximumValue", "WaveformPaddingValue"}
+)
 FILE_META = 0x0002
 # Why a kind of object is held that a person may release, or whose text is blackened.
 RELEASABLE = frozenset({"burned_in_text_likely", "slide_label_likely"})
@@ -197,6 +201,8 @@ def kind_of(keyword: str, vr: str) -> str:
     """Name the rule for a kind of value; empty for bytes of unknown meaning."""
     if keyword in BY_KEYWORD:
         return BY_KEYWORD[keyword]
+    if keyword in BYTES_THAT_ARE_ONE_NUMBER:
+        return "sample"
     if vr in BY_VR:
         return BY_VR[vr]
     if vr in {"OB", "OW", "OB or OW", "US or OW"}:

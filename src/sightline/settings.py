@@ -170,11 +170,6 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe event that is logged."
     )
-    free_text: bool = Field(
-        default=False,
-        description="Let reports and comments into the hub, cleaned of what identifies: most of "
-        "it, not certainly all. Off: texts pass that hold words of the lists alone.",
-    )
     log_json: bool = Field(default=False, description="Log JSON lines instead of text.")
 
     @classmethod

@@ -63,13 +63,20 @@ class House:
             keep(self.archive, part10_of(dataset), Source(name="test"))
 
     def say(self, kind: str, *segments: str) -> None:
+        self.tell(f"ADT^{kind}", *segments)
+
+    def tell(self, kind: str, *segments: str) -> None:
         self._said += 1
-        content = message(f"ADT^{kind}", *segments, control_id=str(self._said))
+        content = message(kind, *segments, control_id=str(self._said))
         assert code_of(self._hl7.receive(content)) == "AA"
 
     def pass_door(self, *studies: str) -> None:
         for study in studies:
             self._job.pass_study(study)
+
+    def pass_records(self, *studies: str) -> None:
+        for study in studies:
+            self._job.pass_records(study)
 
     def subject(self, patient: str) -> SubjectId:
         return self.vault.pseudonym(Patient(patient_id=patient))

@@ -205,6 +205,42 @@ def test_a_hub_of_the_first_version_keeps_its_volumes(tmp_path: Path) -> None:
     assert [tuple(row) for row in volumes] == [("2.25.1", 1, "", "abc")]
 
 
+def test_records_tied_before_the_door_took_them_have_not_been_seen(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "catalog.db")
+    scripts = importlib.resources.files("sightline.catalog") / "migrations" / "archive"
+    config = Config()
+    config.set_main_option("script_location", str(scripts))
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0009")
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        put(connection, tables, "patient", id=1)
+        for study in ("1.2", "1.3", "1.4"):
+            put(connection, tables, "study", uid=study, patient=1)
+        put(connection, tables, "clinical_message", id=1)
+        for record, study in ((1, "1.2"), (2, "1.2"), (3, "1.3")):
+            put(connection, tables, "clinical_record", id=record, message=1, source_key=str(record))
+            put(connection, tables, "clinical_tie", record=record, study_uid=study)
+    engine.dispose()
+    opened = Database.open(url, "archive")
+    with opened.read() as connection:
+        rows = connection.execute(sa.select(archive_tables.RECORDS_OF_STUDY)).all()
+    opened.close()
+    assert sorted(map(tuple, rows)) == [("1.2", 1, 0, 0), ("1.3", 1, 0, 0)]
+
+
+def put(connection: sa.Connection, tables: sa.MetaData, name: str, **values: object) -> None:
+    """Insert a row; what must not be empty and is not given is a blank or 0."""
+    blanks = {
+        column.name: "" if isinstance(column.type, sa.String) else 0
+        for column in tables.tables[name].columns
+        if not column.nullable
+    }
+    connection.execute(tables.tables[name].insert().values(blanks | values))
+
+
 def test_both_schemas_live_in_one_postgresql_database(postgres_url: str) -> None:
     opened = [Database.open(postgres_url, schema) for schema in SCHEMAS]
     for database, metadata in zip(opened, METADATA.values(), strict=True):

@@ -35,6 +35,7 @@ STEMS = ("KANARI", "VOGEL")
 UID_STEM = "1.2.826.0.1.3680043.99.4711"
 DATE = "19310213"
 PATIENT_ID = "KANARI0000VOGEL"
+SAMPLES = bytes(range(100, 116))
 STUDY_UID, SERIES_UID, INSTANCE_UID = (f"{UID_STEM}.{number}" for number in (1, 2, 3))
 UNICODE_NAMES = {
     b"ISO_IR 192": "Käñarî^Völgél=山田^太郎=やまだ^たろう".encode(),
@@ -167,7 +168,7 @@ def hostile(sop_class_uid: str, canaries: Canaries) -> Tree:
     tree[0x0040A730] = ("SQ", content_items(canaries))
     tree[0x00400275] = ("SQ", [{0x00400008: ("SQ", [{0x0040A043: ("SQ", [dict(inner)])}])}])
     tree |= private_block(canaries) | graphics(canaries) | undefined(canaries) | concepts(canaries)
-    return tree
+    return tree | waveforms(canaries)
 
 
 def every_attribute(canaries: Canaries) -> Tree:
@@ -257,6 +258,22 @@ def graphics(canaries: Canaries) -> Tree:
         found[sequence] = ("SQ", [nested | {0x7FE00010: ("OB", canaries.value("OB"))}])
     found[0xFFFCFFFC] = ("OB", canaries.value("OB"))
     return found
+
+
+def waveforms(canaries: Canaries) -> Tree:
+    """A waveform of 2 channels and 4 samples with identifiers around them, and its annotations."""
+    channel = every_attribute(canaries) | {0x003A0208: ("SQ", [concept(canaries, b"X", b"MDC")])}
+    elsewhere: Tree = {0x54000100: ("SQ", [every_attribute(canaries)])}
+    group = every_attribute(canaries) | {
+        0x003A0005: ("US", 2),
+        0x003A0010: ("UL", 4),
+        0x003A0200: ("SQ", [channel | elsewhere, every_attribute(canaries)]),
+        0x54000100: ("SQ", [every_attribute(canaries)]),
+        0x54001004: ("US", 16),
+        0x54001010: ("OW", SAMPLES),
+    }
+    note = every_attribute(canaries) | {0x0040A043: ("SQ", [concept(canaries, b"5.7", b"SCPECG")])}
+    return {0x54000100: ("SQ", [group]), 0x0040B020: ("SQ", [note, every_attribute(canaries)])}
 
 
 def undefined(canaries: Canaries) -> Tree:

@@ -8,7 +8,7 @@ from sightline.deid.attributes import storage_classes, table_rows
 from sightline.deid.contract import RULES
 from tests.deid.rules import KEEP
 
-STRUCTURAL = {"sequence", "code", "pixels"}
+STRUCTURAL = {"sequence", "code", "pixels", "samples"}
 # Geometry, meaning of pixels, acquisition, dose, what research measures.
 NEEDED = (
     "Rows",
@@ -132,7 +132,7 @@ def test_text_names_and_bytes_never_pass_unseen() -> None:
         if attribute.vr in {"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UN", "UR", "UT"}:
             assert attribute.rule in seen, attribute.keyword
         if attribute.vr in {"OB", "OB or OW", "UN"}:
-            assert attribute.rule in {"pixels", "nothing"}, attribute.keyword
+            assert attribute.rule in {"pixels", "samples", "sample", "nothing"}, attribute.keyword
 
 
 def test_geometry_and_meaning_of_pixels_are_on_the_list() -> None:

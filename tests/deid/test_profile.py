@@ -6,8 +6,10 @@ import pytest
 
 from sightline.deid.contract import check_rules
 from sightline.deid.keep_list import keep_list
-from sightline.deid.profile import load_profile, profile_names
+from sightline.deid.profile import load_profile, profile_file, profile_names
 from sightline.errors import BadSettings
+
+MODIFIED, CLEAN = "retain modified dates", "clean descriptors, clean structured content"
 
 
 @pytest.mark.parametrize("name", profile_names())
@@ -16,6 +18,17 @@ def test_every_profile_of_the_package_loads(name: str) -> None:
     assert profile.name == name
     assert len(profile.digest) == 64
     assert keep_list(profile).attributes
+
+
+def test_free_text_is_a_line_that_a_site_changes_and_certificates_tell(tmp_path: Path) -> None:
+    ours = load_profile("hub")
+    path = tmp_path / "site.yaml"
+    text = profile_file("hub").decode()
+    assert text.count("free_text: false\n") == 1
+    path.write_text(text.replace("free_text: false", "free_text: true"))
+    with_text = load_profile(str(path))
+    assert (ours.free_text, with_text.free_text) == (False, True)
+    assert ours.label != with_text.label
 
 
 def test_options_are_named_by_their_codes() -> None:
@@ -50,6 +63,8 @@ def test_a_site_writes_its_own(tmp_path: Path) -> None:
         ("name: site\npurpose: x\nremove: [NoSuchAttribute]", "NoSuchAttribute"),
         ("name: site\npurpose: x\nrules: {PatientAge: nosuchrule}", "nosuchrule"),
         ("name: site\npurpose: x\nretains: all", "retains"),
+        (f"name: site\npurpose: x\nfree_text: true\noptions: [{MODIFIED}]", "clean descriptors"),
+        (f"name: site\npurpose: x\nfree_text: true\noptions: [{CLEAN}]", "dates"),
         ("- a list", "mapping"),
         ("a: [", "while parsing"),
     ],

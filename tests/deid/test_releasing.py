@@ -1,8 +1,10 @@
 """Releases: re-keyed per project, stable, on record, and without a face where public."""
 
 import dataclasses
+import datetime as dt
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,13 +19,26 @@ from sightline.deid.releasing import Order, release
 from sightline.errors import Refused
 from sightline.formats.dicom_file import read_header
 from sightline.formats.seg import write_seg
+from sightline.formats.text_sr import write_text_sr
+from sightline.hub.admission import admit
 from sightline.hub.collections import Criteria, make_version
 from sightline.hub.exporting import MANIFEST_FILE, Exported
+from sightline.hub.reading import find_studies
 from sightline.phantoms.people import visit
 from sightline.phantoms.series import WrittenSeries, write_series
 from sightline.values.arrival import Source
 from sightline.values.collection import CollectionVersion
-from sightline.values.identity import InstanceUid, SeriesUid, StudyUid
+from sightline.values.identity import (
+    HubInstanceUid,
+    HubSeriesUid,
+    HubStudyUid,
+    InstanceUid,
+    SeriesUid,
+    StudyUid,
+    SubjectId,
+)
+from sightline.values.report import DeidentifiedReport
+from sightline.values.study import Certificate, DeidentifiedInstance, DeidentifiedStudy
 from tests.deid.house import ANNA, House, house
 from tests.deid.studies import private_uids, volume
 from tests.formats.sources import BY_HAND, drawn_on
@@ -56,6 +71,57 @@ def bring(house: House, series: WrittenSeries, number: int) -> None:
     for content in (*(path.read_bytes() for path in series.files), mask):
         keep(house.archive, content, Source(name="test"))
     assert house.pass_study(StudyUid(read_header(mask).study_uid)).held == ()
+
+
+def test_reports_leave_under_names_and_dates_of_the_project(
+    house: House, chosen: CollectionVersion, tmp_path: Path
+) -> None:
+    uid = find_studies(house.hub)[0].uid
+    text = "Dr. [NAME 04711] on [MOVED 2020-02-06]: 8 mm."
+    subject = find_studies(house.hub)[0].subject_id
+    report = DeidentifiedReport(
+        study_uid=uid, subject_id=subject, kind="report", date="20200206", title="CT", text=text,
+        unit="", status="F", replaced={},
+    )  # fmt: skip
+    content = write_text_sr(
+        report, instance_uid="2.25.71", series_uid="2.25.72", study_date="20200204"
+    )
+    admit(house.hub, deidentified(report, content))
+    texts = []
+    for project in ("one", "two"):
+        folder = tmp_path / project
+        order = Order(chosen=chosen, folder=folder, project=project, is_public=False)
+        done = release(house.book, house.hub, order, occasion=ANNA, on_progress=lambda _: None)
+        assert done.reports == 1
+        (path,) = folder.rglob("*.txt")
+        dataset = pydicom.dcmread(path.with_suffix(".dcm"))
+        (moved,) = re.findall(r"MOVED (\S+)]", path.read_text())
+        assert moved == dt.date.fromisoformat(dataset.ContentDate).isoformat()
+        texts.append(path.read_text())
+    assert not {"04711", "2020-02-06"} & set(re.findall(r"\d{5}|\d{4}-\d\d-\d\d", "".join(texts)))
+    assert texts[0] != texts[1]
+
+
+def deidentified(report: DeidentifiedReport, content: bytes) -> DeidentifiedStudy:
+    assert report.study_uid is not None
+    header = read_header(content)
+    instance = DeidentifiedInstance(
+        uid=HubInstanceUid(header.instance_uid),
+        series_uid=HubSeriesUid(header.series_uid),
+        sop_class_uid=header.sop_class_uid,
+        content=content,
+    )
+    return dataclasses.replace(
+        study_of_hub(report.study_uid, report.subject_id), instances=(instance,)
+    )
+
+
+def study_of_hub(uid: HubStudyUid, subject_id: SubjectId) -> DeidentifiedStudy:
+    certificate = Certificate(
+        study_uid=uid, subject_id=subject_id, profile="", table_edition="", options=(), actions={},
+        outputs={}, held={}, created_at="",
+    )  # fmt: skip
+    return DeidentifiedStudy(uid=uid, subject_id=subject_id, instances=(), certificate=certificate)
 
 
 def released(

@@ -11,6 +11,7 @@ from sightline.deid.attributes import Attribute
 from sightline.deid.contract import RULES, Context, Rule
 from sightline.deid.door import pass_door
 from sightline.deid.known_identifiers import KnownIdentifiers
+from sightline.deid.profile import Profile, load_profile
 from sightline.deid.vault import Vault
 from sightline.testing.rules import IDENTIFIER, RuleConformance
 from sightline.values.study import DeidentifiedStudy
@@ -22,6 +23,8 @@ from tests.verification import dicom_errors
 KNOWN = KnownIdentifiers(names=("Größmann^Jörg", IDENTIFIER.decode()))
 OPEN = dataclasses.replace(CONTEXT, charset="latin-1", known=KNOWN)
 CLOSED = CONTEXT
+WITHOUT_TEXT = load_profile("hub")
+WITH_TEXT = WITHOUT_TEXT.model_copy(update={"free_text": True})
 GERMAN = (
     "Herr Größmann, 12.03.2021:\r\n2 Rundherde, 8 mm; größenkonstant seit dem 4.5.2020.\r\n"
     "gez. Dr. Kowalczyk, 14:30 Uhr"
@@ -62,9 +65,9 @@ def report_with(folder: Path, text: str, charset: str) -> bytes:
         return file.getvalue()
 
 
-def passed(folder: Path, content: bytes, vault: Vault, known: KnownIdentifiers | None) -> bytes:
+def passed(folder: Path, content: bytes, vault: Vault, *, profile: Profile = WITH_TEXT) -> bytes:
     study = study_in([written(folder / "given.dcm", content)])
-    passage = pass_door(study, vault, known=known)
+    passage = pass_door(study, vault, profile)
     assert passage.held == ()
     assert isinstance(passage.study, DeidentifiedStudy)
     return passage.study.instances[0].content
@@ -75,7 +78,7 @@ def test_text_of_a_report_passes_cleaned_in_utf_8(
     tmp_path: Path, vault: Vault, charset: str
 ) -> None:
     content = report_with(tmp_path, GERMAN, charset)
-    after = passed(tmp_path, content, vault, KnownIdentifiers())
+    after = passed(tmp_path, content, vault)
     dataset = read(after)
     assert dataset.SpecificCharacterSet == "ISO_IR 192"
     text = dataset.ContentSequence[-1].TextValue
@@ -90,7 +93,7 @@ def test_text_of_a_report_passes_cleaned_in_utf_8(
 
 def test_structure_numbers_and_codes_stay(tmp_path: Path, vault: Vault) -> None:
     content = report_with(tmp_path, GERMAN, "ISO_IR 192")
-    before, after = read(content), read(passed(tmp_path, content, vault, KnownIdentifiers()))
+    before, after = read(content), read(passed(tmp_path, content, vault))
     for keyword in ("ValueType", "RelationshipType", "NumericValue"):
         assert list(_values(after, keyword)) == list(_values(before, keyword))
 
@@ -101,14 +104,14 @@ def _values(dataset: pydicom.Dataset, keyword: str) -> list[str]:
 
 def test_text_in_ascii_needs_no_character_set(tmp_path: Path, vault: Vault) -> None:
     content = report_with(tmp_path, "Two nodules, seen by Dr. Kowalczyk", "ISO_IR 6")
-    after = read(passed(tmp_path, content, vault, KnownIdentifiers()))
+    after = read(passed(tmp_path, content, vault))
     assert "SpecificCharacterSet" not in after
     assert after.ContentSequence[-1].TextValue.startswith("Two nodules, seen by Dr. [NAME ")
 
 
 def test_where_free_text_is_off_it_does_not_pass(tmp_path: Path, vault: Vault) -> None:
     content = report_with(tmp_path, GERMAN, "ISO_IR 192")
-    after = read(passed(tmp_path, content, vault, None))
+    after = read(passed(tmp_path, content, vault, profile=WITHOUT_TEXT))
     assert after.ContentSequence[-1].TextValue == "removed"
     assert "SpecificCharacterSet" not in after
 

@@ -5,29 +5,41 @@ from typing import Any
 
 from sightline import log
 from sightline.archive.archive import Archive
+from sightline.archive.clinical import records_of_study
+from sightline.archive.record_changes import record_passed, revision_of_records
 from sightline.archive.rejections import rejected
 from sightline.archive.results import fail_prediction, predictions_of_study
 from sightline.archive.studies import record_door, study, study_of_series
 from sightline.audit.chain import Event, append
 from sightline.deid.hub_door import HubDoor
+from sightline.deid.known_identifiers import NOTHING_KNOWN, KnownIdentifiers
 from sightline.deid.patient_records import known_of_archive
 from sightline.errors import KeyDestroyed, SightlineError
 from sightline.hub.admission import admit
 from sightline.hub.hub import Hub
 from sightline.hub.subjects import Relinked
-from sightline.hub.withdrawal import withdraw
+from sightline.hub.withdrawal import instances_of_series, withdraw
 from sightline.jobs.engine import StepRunner
 from sightline.serve.predicting import Engine, Predicted, predict_series
 from sightline.serve.publishing import publish_prediction
 from sightline.serve.routing import route
 from sightline.settings import Settings
 from sightline.values.finding import Finding, Measurement
-from sightline.values.identity import Digest, LineageId, SeriesUid, StudyUid
+from sightline.values.identity import (
+    Digest,
+    HubInstanceUid,
+    HubSeriesUid,
+    LineageId,
+    Patient,
+    SeriesUid,
+    StudyUid,
+)
 from sightline.values.prediction import Prediction
 from sightline.values.rejection import STAYS_IN_HUB, TITLES
 
 _log = log.get("app")
-JOB_NAME = "study"
+JOB_NAME, RECORDS_JOB_NAME = "study", "records"
+_NO_LONGER_TIED = "it is no longer a record of this study"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,7 +60,13 @@ class StudyJob:
             if made is not None:
                 step(f"publish {number}", self.publish, made=made)
         step("door", self.pass_study, study_uid=study_uid)
+        step("records", self.pass_records, study_uid=study_uid)
         _log.info("study_done", study=study_uid, revision=revision)
+
+    def records(self, step: StepRunner, *, study_uid: str, revision: int) -> None:
+        """Take what is tied to a study into the hub, after its images went that way."""
+        step("records", self.pass_records, study_uid=study_uid)
+        _log.info("records_done", study=study_uid, revision=revision)
 
     def route_study(self, study_uid: str) -> list[tuple[str, str]]:
         """Pick the series and models that belong together."""
@@ -84,10 +102,7 @@ class StudyJob:
     def pass_study(self, study_uid: str) -> None:
         """Take the study, its annotations and its results through the door into the hub."""
         identified = study(self.archive, StudyUid(study_uid))
-        known = None
-        if self.settings.free_text:
-            known = known_of_archive(self.archive, identified.patient)
-        passage = self.door.pass_study(identified, known=known)
+        passage = self.door.pass_study(identified, known=self._known(identified.patient))
         if passage.study is not None:
             relinked = admit(self.hub, passage.study)
             if relinked is not None:
@@ -98,6 +113,42 @@ class StudyJob:
         if reasons:
             state += f" (quarantine: {', '.join(reasons)})"
         record_door(self.archive, identified, state=state, held=passage.held)
+
+    def pass_records(self, study_uid: str) -> None:
+        """Take orders, reports and values of the study into the hub, as they are now.
+
+        Those that are there and no longer pass are withdrawn: what is about another study after
+        all, what its sender took back, and all of a study whose images the PACS took back.
+        """
+        uid = StudyUid(study_uid)
+        revision = revision_of_records(self.archive, uid)
+        identified = study(self.archive, uid)
+        records = records_of_study(self.archive, uid) if identified.instances else []
+        try:
+            passed = self.door.pass_records(identified, records, self._known(identified.patient))
+            series_uid = self.door.series_of_records(uid)
+        except KeyDestroyed:
+            _log.warning("records_do_not_reach_hub", study=study_uid, records=len(records))
+        else:
+            if passed is not None:
+                relinked = admit(self.hub, passed)
+                if relinked is not None:
+                    self._audit_relink(relinked)
+            stays = {each.uid for each in passed.instances} if passed else set()
+            self._withdraw_all_but(series_uid, stays)
+        record_passed(self.archive, uid, revision)
+
+    def _withdraw_all_but(self, series_uid: HubSeriesUid, stays: set[HubInstanceUid]) -> None:
+        gone = [each for each in instances_of_series(self.hub, series_uid) if each not in stays]
+        withdrawn = withdraw(self.hub, dict.fromkeys(gone, _NO_LONGER_TIED))
+        if withdrawn:
+            objects = tuple(f"hub-instance:{uid}" for uid in withdrawn)
+            self._audit("instances_withdrawn", objects, reason=_NO_LONGER_TIED)
+
+    def _known(self, patient: Patient) -> KnownIdentifiers:
+        """Return what the archive knows of a patient, where free text is searched for it."""
+        is_needed = self.door.passes_free_text
+        return known_of_archive(self.archive, patient) if is_needed else NOTHING_KNOWN
 
     def _audit_relink(self, relinked: Relinked) -> None:
         # Names of the hub alone: beside a patient's they would join the two stores.

@@ -6,9 +6,10 @@ import threading
 
 from sightline import clock, log
 from sightline.app.completing import Completer
-from sightline.app.study_job import JOB_NAME, StudyJob
+from sightline.app.study_job import JOB_NAME, RECORDS_JOB_NAME, StudyJob
 from sightline.archive.archive import Archive
 from sightline.archive.commitments import hurry_all
+from sightline.archive.record_changes import changes_to_start, mark_change_started
 from sightline.archive.studies import mark_started, studies_to_start
 from sightline.archive.ties import load_rules, tie_waiting
 from sightline.audit.anchor import Anchor
@@ -43,8 +44,10 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     jobs = Jobs(settings.jobs_dir)
     archive, hub = Archive.open(settings), Hub.open(settings)
     engine = Engine(hub, threads=settings.threads)
-    job = StudyJob(settings, archive, hub, HubDoor.open(settings), engine)
+    door = HubDoor.open(settings)
+    job = StudyJob(settings, archive, hub, door, engine)
     jobs.define(JOB_NAME, job)
+    jobs.define(RECORDS_JOB_NAME, job.records)
     jobs.launch(workers=1)
     hurry_all(archive)
     sender = threading.Thread(target=send_until, args=(stop, archive, settings), daemon=True)
@@ -55,6 +58,8 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     while not stop.is_set() and _has_parent(parent):
         completer.complete_studies()
         _start_complete_studies(archive, jobs)
+        if door.passes_free_text:
+            _start_changed_records(archive, jobs)
         since = _tie_to_new_studies(archive, rules, since)
         anchor.advance(archive.database)
         stop.wait(_TICK_S)
@@ -69,6 +74,13 @@ def _start_complete_studies(archive: Archive, jobs: Jobs) -> None:
         # The id makes a repeat after a crash the same job.
         jobs.start(JOB_NAME, f"{study_uid}/{revision}", study_uid=study_uid, revision=revision)
         mark_started(archive, study_uid, revision)
+
+
+def _start_changed_records(archive: Archive, jobs: Jobs) -> None:
+    for study_uid, revision in changes_to_start(archive):
+        id_ = f"{study_uid}/records/{revision}"
+        jobs.start(RECORDS_JOB_NAME, id_, study_uid=study_uid, revision=revision)
+        mark_change_started(archive, study_uid, revision)
 
 
 def _tie_to_new_studies(archive: Archive, rules: TieRules, since: float) -> float:

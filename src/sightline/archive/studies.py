@@ -113,7 +113,7 @@ def study(archive: Archive, study_uid: StudyUid) -> IdentifiedStudy:
     """
     with archive.database.read() as connection:
         head = connection.execute(
-            sa.select(STUDY.c.revision, PATIENT)
+            sa.select(STUDY.c.revision, STUDY.c.study_date, PATIENT)
             .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
             .where(STUDY.c.uid == study_uid)
         ).first()
@@ -139,6 +139,7 @@ def study(archive: Archive, study_uid: StudyUid) -> IdentifiedStudy:
         patient=patient,
         revision=head.revision,
         instances=tuple(_instance(archive, row, released) for row in rows),
+        date=head.study_date,
     )
 
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
 from sightline.archive.patients import survivor_of
+from sightline.archive.record_changes import note_change
 from sightline.catalog.archive_tables import CLINICAL_RECORD, CLINICAL_TIE, PATIENT, STUDY
 from sightline.settings import Settings
 from sightline.values.identity import StudyUid
@@ -50,6 +51,10 @@ def tie(connection: sa.Connection, record_id: int, rules: TieRules) -> bool:
     record = connection.execute(
         sa.select(CLINICAL_RECORD).where(CLINICAL_RECORD.c.id == record_id)
     ).one()
+    before = connection.execute(
+        sa.select(CLINICAL_TIE.c.study_uid).where(CLINICAL_TIE.c.record == record_id)
+    )
+    touched = list(before.scalars())
     connection.execute(CLINICAL_TIE.delete().where(CLINICAL_TIE.c.record == record_id))
     person = None if record.patient is None else survivor_of(connection, record.patient)
     waiting = _NOTHING_YET
@@ -64,7 +69,9 @@ def tie(connection: sa.Connection, record_id: int, rules: TieRules) -> bool:
             chosen = _choose(found, rule)
             waiting = "" if chosen else _SEVERAL
             _enter(connection, record_id, chosen, rule=rule)
+            touched += [each.uid for each in chosen]
             break
+    note_change(connection, touched)
     connection.execute(
         CLINICAL_RECORD.update().where(CLINICAL_RECORD.c.id == record_id).values(waiting=waiting)
     )

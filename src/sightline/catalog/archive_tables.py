@@ -277,3 +277,13 @@ CLINICAL_TIE = sa.Table(
     sa.Column("study_uid", sa.ForeignKey("study.uid"), primary_key=True, index=True),
     sa.Column("rule", sa.String, nullable=False),
 )
+
+# How often what is tied to a study changed, and how far the door has followed.
+RECORDS_OF_STUDY = sa.Table(
+    "records_of_study",
+    METADATA,
+    sa.Column("study_uid", sa.ForeignKey("study.uid"), primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("started_revision", sa.Integer, nullable=False),
+    sa.Column("door_revision", sa.Integer, nullable=False),
+)

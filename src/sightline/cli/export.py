@@ -44,6 +44,7 @@ def export(
 
     With --project, and so with --public, subjects, UIDs and dates are those of the project: the
     same in each of its releases, and nothing that another project or the hub could be joined by.
+    Reports go with their images, but not into what is --public.
     """
     if remove_faces and not public:
         raise typer.BadParameter(
@@ -85,6 +86,7 @@ class _How(TypedDict):
 
 def _print(done: Exported, order: Order, *, has_cleared: bool) -> None:
     what = f"{done.instances} instances of {done.series} series of {order.chosen.label}"
+    what += f", {done.reports} of them reports" if done.reports else ""
     print(f"{what} in {order.folder}")
     for each in done.withheld:
         print(f"withheld\t{each.series_uid}\t{each.why}")

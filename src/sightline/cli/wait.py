@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sightline.app.waiting import Road, wait_until_through
 from sightline.archive.archive import Archive
 from sightline.cli.context import new_verb, settings_of
+from sightline.deid.profile import load_profile
 
 APP = new_verb()
 
@@ -20,7 +21,9 @@ def wait(
     timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 600.0,
 ) -> None:
     """Wait until every study is complete, predicted, through the door, and its results sent."""
-    archive = Archive.open(settings_of(ctx))
+    settings = settings_of(ctx)
+    archive = Archive.open(settings)
+    with_records = load_profile(settings.deid_profile).free_text
     with Progress(
         TextColumn("studies through"),
         BarColumn(),
@@ -33,5 +36,11 @@ def wait(
         def show(road: Road) -> None:
             progress.update(bar, completed=road.through, total=max(studies, road.arrived))
 
-        road = wait_until_through(archive, expected=studies, timeout_s=timeout, on_progress=show)
+        road = wait_until_through(
+            archive,
+            expected=studies,
+            timeout_s=timeout,
+            on_progress=show,
+            with_records=with_records,
+        )
     print(f"{road.through} studies are through")

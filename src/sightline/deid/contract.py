@@ -98,6 +98,7 @@ RULES: Registry[Rule] = Registry(
             "dataset",
             "decisions",
             "destruction",
+            "documents",
             "door",
             "explaining",
             "escrow",
@@ -121,8 +122,10 @@ RULES: Registry[Rule] = Registry(
             "profile",
             "projects",
             "quarantine",
+            "record_passage",
             "recording",
             "reidentification",
+            "rekeyed_text",
             "rekeying",
             "releasing",
             "reports",
@@ -133,15 +136,16 @@ RULES: Registry[Rule] = Registry(
             "vault",
             "vocabulary",
             "walk",
+            "waveforms",
         }
     ),
 )
 """The rules by the names that profiles use.
 
-Three names there are no files: those of `OWN_RULES` are the walk's own.
+Four names there are no files: those of `OWN_RULES` are the walk's own.
 """
 
-OWN_RULES = frozenset({"sequence", "code", "pixels"})
+OWN_RULES = frozenset({"sequence", "code", "pixels", "samples"})
 
 
 def check_rules(profile: Profile) -> None:

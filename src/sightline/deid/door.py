@@ -4,9 +4,12 @@ import dataclasses
 import hashlib
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from pydicom.uid import ExplicitVRLittleEndian
 
 from sightline import clock, log
+from sightline.deid import documents
 from sightline.deid.attributes import TABLE_EDITION
 from sightline.deid.certifying import sign
 from sightline.deid.contract import Context, context_of, name_of
@@ -14,6 +17,7 @@ from sightline.deid.dataset import Dataset, Element, ParsedFile, read_file, writ
 from sightline.deid.escrow import keep_identity
 from sightline.deid.faces import may_show_face
 from sightline.deid.known_identifiers import (
+    NOTHING_KNOWN,
     KnownIdentifiers,
     known_of_elements,
     known_of_patient,
@@ -98,7 +102,7 @@ def pass_door(
     vault: Vault,
     profile: Profile | None = None,
     *,
-    known: KnownIdentifiers | None = None,
+    known: KnownIdentifiers = NOTHING_KNOWN,
 ) -> Passage:
     """De-identify a study, instance by instance; what is not certain is held.
 
@@ -109,8 +113,8 @@ def pass_door(
         study: what came.
         vault: gives the names.
         profile: says what may leave; that of a hub where none is given.
-        known: what the records know of the patient, for cleaning free text; None where no free
-            text passes.
+        known: what the records know of the patient besides the study itself, for cleaning free
+            text where the profile lets it pass.
 
     Raises:
         OSError: A stored file cannot be read.
@@ -132,6 +136,46 @@ def pass_door(
     return Passage(study=released, held=tuple(held))
 
 
+def put_together(
+    study: IdentifiedStudy,
+    passed: Sequence[DeidentifiedInstance],
+    *,
+    context: Context,
+    counts: Mapping[str, int],
+    held: Sequence[Holding],
+) -> DeidentifiedStudy:
+    """Put what passed of a study together, with its certificate.
+
+    Args:
+        study: what it was.
+        passed: what leaves.
+        context: of the patient.
+        counts: how often each action was taken.
+        held: what does not leave.
+    """
+    vault, profile, subject_id = context.vault, context.keep_list.profile, context.subject_id
+    # Before anything leaves, so that every subject that is named has its way back.
+    keep_identity(vault.folder, subject_id, study.patient)
+    uid = HubStudyUid(name_of(study.uid, vault, profile))
+    certificate = Certificate(
+        study_uid=uid,
+        subject_id=subject_id,
+        profile=profile.label,
+        table_edition=TABLE_EDITION,
+        options=options_of(profile),
+        actions=dict(sorted(counts.items())),
+        outputs={each.uid: _digest(each.content) for each in passed},
+        held=dict(sorted(Counter(holding.reason for holding in held).items())),
+        created_at=clock.now().isoformat(),
+    )
+    return DeidentifiedStudy(
+        uid=uid,
+        subject_id=subject_id,
+        instances=tuple(passed),
+        certificate=sign(certificate, vault),
+    )
+
+
 class _Door:
     """One study on its way through.
 
@@ -145,14 +189,14 @@ class _Door:
         vault: Vault,
         profile: Profile,
         *,
-        known: KnownIdentifiers | None,
+        known: KnownIdentifiers,
     ) -> None:
         self._study = study
         self._profile = profile
         self._context = dataclasses.replace(
             context_of(study.patient, vault, profile),
             names=_name_words(study.patient.name),
-            known=None if known is None else known.joined(known_of_patient(study.patient)),
+            known=known.joined(known_of_patient(study.patient)) if profile.free_text else None,
         )
         self.counts: Counter[str] = Counter()
 
@@ -178,55 +222,43 @@ class _Door:
         self, passed: Sequence[DeidentifiedInstance], held: Sequence[Holding]
     ) -> DeidentifiedStudy:
         """Put what passed together, with its certificate."""
-        # Before anything leaves, so that every subject that is named has its way back.
-        keep_identity(self._context.vault.folder, self._context.subject_id, self._study.patient)
-        uid = HubStudyUid(name_of(self._study.uid, self._context.vault, self._profile))
-        certificate = Certificate(
-            study_uid=uid,
-            subject_id=self._context.subject_id,
-            profile=self._profile.label,
-            table_edition=TABLE_EDITION,
-            options=options_of(
-                self._profile, are_pixels_cleaned=self.counts["pixels_looked_at"] > 0
-            ),
-            actions=dict(sorted(self.counts.items())),
-            outputs={each.uid: _digest(each.content) for each in passed},
-            held=dict(sorted(Counter(holding.reason for holding in held).items())),
-            created_at=clock.now().isoformat(),
-        )
-        return DeidentifiedStudy(
-            uid=uid,
-            subject_id=self._context.subject_id,
-            instances=tuple(passed),
-            certificate=sign(certificate, self._context.vault),
+        return put_together(
+            self._study, passed, context=self._context, counts=self.counts, held=held
         )
 
     def _clean(
         self, parsed: ParsedFile, instance: IdentifiedInstance
     ) -> DeidentifiedInstance | str:
+        if _text(parsed.elements, _SOP_INSTANCE) != instance.uid:
+            return "identity_mismatch"
         storage_class = storage_class_of(_text(parsed.elements, _SOP_CLASS))
+        if storage_class and storage_class.iod == documents.IOD and self._profile.free_text:
+            return self._clean_document(parsed, instance)
         reasons = tuple(reasons_to_hold(parsed, storage_class, instance.released))
         unsolved = [reason for reason in reasons if reason not in BLACKENED or not can_clean()]
         if unsolved or storage_class is None:
             return unsolved[0]
-        if _text(parsed.elements, _SOP_INSTANCE) != instance.uid:
-            return "identity_mismatch"
         is_mask = storage_class.iod in IODS_OF_MASKS
         clean = self._pixels(parsed, reasons, is_mask=is_mask) if can_clean() else None
         if isinstance(clean, str):
             return clean
-        parsed = parsed if clean is None else clean.parsed
+        walked = parsed if clean is None else clean.parsed
+        return self._walk(walked, instance, iod=storage_class.iod, is_cleaned=clean is not None)
+
+    def _walk(
+        self, parsed: ParsedFile, instance: IdentifiedInstance, *, iod: str, is_cleaned: bool
+    ) -> DeidentifiedInstance | str:
         walk = Walk(_context_of(parsed, instance, self._context))
-        cleaned = walk.clean(parsed.elements, storage_class.iod)
+        cleaned = walk.clean(parsed.elements, iod)
         if _lost_a_class(cleaned):
             return "unknown_segment_name"
-        shows_face = may_show_face(parsed.elements, storage_class.iod)
+        shows_face = may_show_face(parsed.elements, iod)
         cleaned = mark(
             cleaned,
             self._context.subject_id,
             self._profile,
             shows_face=shows_face,
-            are_pixels_cleaned=clean is not None,
+            are_pixels_cleaned=is_cleaned,
         )
         if not walk.is_ascii:
             cleaned[_CHARACTER_SET] = Element("CS", _UTF_8)
@@ -253,6 +285,17 @@ class _Door:
         self.counts["frames_blackened"] += outcome.frames
         self.counts["hidden_overlay_cleared"] += hides_overlay
         return outcome
+
+    def _clean_document(
+        self, parsed: ParsedFile, instance: IdentifiedInstance
+    ) -> DeidentifiedInstance | str:
+        context = _context_of(parsed, instance, self._context)
+        cleaned = documents.clean_document(parsed, context)
+        if isinstance(cleaned, str):
+            return cleaned
+        elements = mark(cleaned.elements, context.subject_id, self._profile, shows_face=None)
+        self.counts.update(cleaned.counts)
+        return _instance(elements, ExplicitVRLittleEndian, instance)
 
 
 def _instance(

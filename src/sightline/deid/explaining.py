@@ -12,6 +12,7 @@ from sightline.deid.contract import RULES
 from sightline.deid.dataset import Element, read_file
 from sightline.deid.door import pass_door
 from sightline.deid.keep_list import OF_THE_DOOR, KeepList, keep_list, softened_by
+from sightline.deid.known_identifiers import NOTHING_KNOWN, KnownIdentifiers
 from sightline.deid.profile import Profile
 from sightline.deid.study_files import read_studies
 from sightline.deid.vault import Vault
@@ -21,6 +22,7 @@ from sightline.values.study import IdentifiedStudy
 _OWN_RULES = {
     "code": "Coded concepts: kept where a known scheme has such a code, the meaning made known.",
     "pixels": "Pixels: as they came, unless text is found in them.",
+    "samples": "Samples of a waveform: as they came, in a waveform alone.",
     "sequence": "Sequences: their items, cleaned.",
 }
 _MARKS = "marks: the door writes how the object was de-identified, and for whom"
@@ -62,8 +64,20 @@ class Explanation:
     content: bytes
 
 
-def explain(study: IdentifiedStudy, vault: Vault, profile: Profile) -> Explanation:
+def explain(
+    study: IdentifiedStudy,
+    vault: Vault,
+    profile: Profile,
+    *,
+    known: KnownIdentifiers = NOTHING_KNOWN,
+) -> Explanation:
     """Tell what happens to each element of the first instance of a study.
+
+    Args:
+        study: as it came.
+        vault: gives the names.
+        profile: says what may leave.
+        known: what the records know of the patient besides the study itself.
 
     Raises:
         NotDicom: Its bytes are no DICOM file.
@@ -71,7 +85,8 @@ def explain(study: IdentifiedStudy, vault: Vault, profile: Profile) -> Explanati
         OSError: It cannot be read.
     """
     (instance, *_) = study.instances
-    passage = pass_door(dataclasses.replace(study, instances=(instance,)), vault, profile)
+    first = dataclasses.replace(study, instances=(instance,))
+    passage = pass_door(first, vault, profile, known=known)
     keep = keep_list(profile)
     before = read_file(instance.read(), sequence_tags()).elements
     content = passage.study.instances[0].content if passage.study else b""

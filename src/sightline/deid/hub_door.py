@@ -1,24 +1,23 @@
 """The door of one hub, for those who must not see its key."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
+from sightline.archive.clinical import KeptRecord
 from sightline.deid.contract import check_rules, name_of
 from sightline.deid.door import Passage, hold, pass_door
 from sightline.deid.explaining import Explanation, explain, explain_file
 from sightline.deid.folder import FolderPassage, Tell, deidentify_folder
-from sightline.deid.known_identifiers import KnownIdentifiers
+from sightline.deid.known_identifiers import NOTHING_KNOWN, KnownIdentifiers
 from sightline.deid.profile import Profile, load_profile
-from sightline.deid.reports import deidentify_report
+from sightline.deid.record_passage import pass_records, series_of_records
 from sightline.deid.vault import Vault, check_not_destroyed
 from sightline.errors import KeyDestroyed
 from sightline.settings import Settings
 from sightline.store.durable import make_folder, write_durably
-from sightline.values.clinical import ClinicalRecord
-from sightline.values.identity import HubInstanceUid, InstanceUid, Patient, StudyUid
-from sightline.values.report import DeidentifiedReport
-from sightline.values.study import IdentifiedStudy
+from sightline.values.identity import HubInstanceUid, HubSeriesUid, InstanceUid, StudyUid
+from sightline.values.study import DeidentifiedStudy, IdentifiedStudy
 
 
 def copy_vault(source: Path, target: Path) -> None:
@@ -66,6 +65,11 @@ class HubDoor:
             return cls(settings, None, profile)
 
     @property
+    def passes_free_text(self) -> bool:
+        """Whether the profile lets reports and comments pass, cleaned."""
+        return self._profile.free_text
+
+    @property
     def _vault(self) -> Vault:
         # Another process may destroy the key at any time; what is in memory must not outlive it.
         check_not_destroyed(self._settings)
@@ -73,13 +77,13 @@ class HubDoor:
         return self._known
 
     def pass_study(
-        self, study: IdentifiedStudy, *, known: KnownIdentifiers | None = None
+        self, study: IdentifiedStudy, *, known: KnownIdentifiers = NOTHING_KNOWN
     ) -> Passage:
         """De-identify a study; what is not certain is held, and all of it where there is no key.
 
         Args:
             study: as it came.
-            known: what the records know of the patient; None where no free text passes.
+            known: what the records know of the patient besides the study itself.
 
         Raises:
             OSError: A stored file cannot be read.
@@ -90,15 +94,21 @@ class HubDoor:
             held = tuple(hold(study, instance, "key_destroyed") for instance in study.instances)
             return Passage(study=None, held=held)
 
-    def explain(self, study: IdentifiedStudy) -> Explanation:
+    def explain(
+        self, study: IdentifiedStudy, *, known: KnownIdentifiers = NOTHING_KNOWN
+    ) -> Explanation:
         """Tell what happens to each element of the first instance of a study.
+
+        Args:
+            study: as it came.
+            known: what the records know of the patient besides the study itself.
 
         Raises:
             NotDicom: Its bytes are no DICOM file.
             DamagedObject: They are no longer what came.
             OSError: It cannot be read.
         """
-        return explain(study, self._vault, self._profile)
+        return explain(study, self._vault, self._profile, known=known)
 
     def explain_file(self, path: Path) -> Explanation:
         """Tell what happens to each element of a file.
@@ -109,28 +119,23 @@ class HubDoor:
         """
         return explain_file(path, self._vault, self._profile)
 
-    def pass_report(
-        self,
-        record: ClinicalRecord,
-        patient: Patient,
-        known: KnownIdentifiers,
-        *,
-        study_uid: StudyUid | None = None,
-    ) -> DeidentifiedReport:
-        """De-identify an order, a report or a value that is no DICOM.
+    def pass_records(
+        self, study: IdentifiedStudy, records: Sequence[KeptRecord], known: KnownIdentifiers
+    ) -> DeidentifiedStudy | None:
+        """De-identify orders, reports and values of a study; None where nothing of them leaves.
 
         Raises:
-            Refused: The patient has no id.
             KeyDestroyed: There is no key to do it with.
         """
-        return deidentify_report(
-            record,
-            patient,
-            known,
-            vault=self._vault,
-            profile=self._profile,
-            study_uid=study_uid,
-        )
+        return pass_records(study, records, known, vault=self._vault, profile=self._profile)
+
+    def series_of_records(self, study_uid: StudyUid) -> HubSeriesUid:
+        """Return the series of the hub that holds the records of a study.
+
+        Raises:
+            KeyDestroyed: Nobody can tell any more.
+        """
+        return series_of_records(study_uid, self._vault)
 
     def names_of(self, uids: Iterable[InstanceUid]) -> dict[InstanceUid, HubInstanceUid]:
         """Tell what instances are called in the hub, for taking them back there.

@@ -53,6 +53,8 @@ class KnownIdentifiers:
         return self.of_lists(lists)
 
 
+NOTHING_KNOWN = KnownIdentifiers()
+
 _KINDS = {
     "names": (0x00100010, 0x00101001, 0x00101005),
     "birth_dates": (0x00100030,),

@@ -46,6 +46,7 @@ _CODES: dict[str, Code] = {
     "retain safe private": codes.DCM.RetainSafePrivateOption,
     "retain institution identity": codes.DCM.RetainInstitutionIdentityOption,
 }
+_CLEANS_TEXT: tuple[Option, ...] = ("clean structured content", "clean descriptors")
 _COLUMNS = {
     "clean graphics": "graphics",
     "clean structured content": "structured",
@@ -79,6 +80,8 @@ class Profile(pydantic.BaseModel):
             kind of value, or not at all.
         rules: rules of single attributes, whatever table and options say.
         remove: attributes that never leave, whatever table and options say.
+        free_text: whether reports and comments leave, cleaned of what identifies, or only where
+            they hold words of the lists alone.
         digest: SHA-256 of the file.
     """
 
@@ -91,12 +94,24 @@ class Profile(pydantic.BaseModel):
     beyond_table: Literal["by kind", "remove"] = "by kind"
     rules: dict[Keyword, str] = {}
     remove: frozenset[Keyword] = frozenset()
+    free_text: bool = False
     digest: str = ""
 
     @pydantic.model_validator(mode="after")
     def _check_dates(self) -> Self:
         if {"retain full dates", "retain modified dates"} <= set(self.options):
             raise ValueError("dates are either kept or moved: name one of the two options")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _check_free_text(self) -> Self:
+        if not self.free_text:
+            return self
+        missing = [each for each in _CLEANS_TEXT if each not in self.options]
+        if missing:
+            raise ValueError(f"free_text needs the options {', '.join(_CLEANS_TEXT)}")
+        if not {"retain full dates", "retain modified dates"} & set(self.options):
+            raise ValueError("free text holds dates: name the option by which they leave")
         return self
 
     def __hash__(self) -> int:

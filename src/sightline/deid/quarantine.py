@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from sightline.deid import waveforms
 from sightline.deid.attributes import StorageClass, storage_classes
 from sightline.deid.codestreams import holds_text
 from sightline.deid.dataset import PIXEL_TAGS, Element, ParsedFile
@@ -21,8 +22,10 @@ REASONS = {
     "burned_in_text_likely": "Pictures of this kind usually hold the patient's name in the pixels.",
     "colour_picture": "Scanners make no colour pictures of this kind; it may be a screen capture.",
     "damaged": "The stored file no longer matches its digest.",
+    "document_unreadable": "The text of the document cannot be read with certainty.",
+    "document_without_text": "A page of the document is a picture, such as a scan, without text.",
     "drawn_in_pixels": "One value lies far beyond all others, as where text was drawn in.",
-    "embedded_document": "A whole document is embedded, which no rule can clean.",
+    "embedded_document": "A whole document is embedded, which no rule in force can clean.",
     "face_not_removed": "A face may stand in the series, and cannot be cleared with certainty.",
     "identity_mismatch": "The file is another instance than the catalog says.",
     "key_destroyed": "The key of the hub was destroyed; nobody new can be named in it.",
@@ -39,7 +42,8 @@ REASONS = {
     "words.txt if it names nobody.",
     "unknown_sop_class": "No rule is known for objects of this kind.",
     "unreadable": "The file cannot be read with certainty, so it cannot be cleaned.",
-    "waveform": "No rule is known for waveforms and sound.",
+    "voice": "Sound may be a voice, which names its speaker.",
+    "waveform_length": "A waveform holds other than the samples that it says.",
 }
 
 RELEASABLE = frozenset(
@@ -119,6 +123,8 @@ def reasons_to_hold(
         return
     if storage_class.reason and storage_class.reason not in lifted:
         yield storage_class.reason
+    if storage_class.iod in waveforms.IODS and waveforms.has_surplus(parsed):
+        yield "waveform_length"
     if not PIXEL_TAGS.isdisjoint(parsed.elements):
         signs = _reasons_in_image(_Image(parsed), storage_class.iod)
         yield from (reason for reason in signs if reason not in lifted)

@@ -6,7 +6,7 @@ left out; everything else stays, byte for byte. So references resolve within a p
 stay exact, and two projects share no name.
 """
 
-from sightline.deid import dates, reader, subject, uids
+from sightline.deid import dates, reader, rekeyed_text, subject, uids
 from sightline.deid.attributes import TYPE_OPTIONAL, Attribute, facts, sequence_tags
 from sightline.deid.contract import Context, Decision, context_of
 from sightline.deid.dataset import Dataset, Element, read_file, write_dataset
@@ -18,15 +18,18 @@ from sightline.errors import BadFile
 from sightline.formats.dicom_file import part10
 from sightline.values.identity import HubInstanceUid, HubSeriesUid, Patient, SubjectId
 
+_CHARACTER_SET = 0x00080005
 _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
 _RULES: dict[str, Decision] = {
     "subject": subject.clean,
     "reader": reader.clean,
     "uids": uids.clean,
     "dates": dates.clean,
+    "surrogates": rekeyed_text.rekey,
 }
 # What passed the door without a line in the keep list still names nothing by these.
 _RULES_BY_VR = {"UI": "uids", "DA": "dates", "DT": "dates"}
+_TEXT_VRS = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
 # Nobody can tell what stands in these where no line names them.
 _OPAQUE_VRS = frozenset({"", "PN", "SQ", "UN"})
 
@@ -64,6 +67,8 @@ class Rekeying:
         profile = load_profile(DEFAULT_PROFILE)
         context = context_of(_as_patient(subject_id), self._project, profile)
         elements = _rekeyed(parsed.elements, context)
+        if _CHARACTER_SET not in elements and not _is_ascii(elements):
+            elements[_CHARACTER_SET] = Element("CS", b"ISO_IR 192")
         return part10(
             write_dataset(elements, parsed.transfer_syntax_uid),
             sop_class_uid=_text(elements[_SOP_CLASS]),
@@ -83,17 +88,30 @@ def _rekeyed(elements: Dataset, context: Context) -> Dataset:
     }
 
 
+def _is_ascii(elements: Dataset) -> bool:
+    """Tell whether all text is: a month that a date moved to may be `März`."""
+    return all(
+        all(map(_is_ascii, element.items))
+        if element.items is not None
+        else _vr_of(tag, element) not in _TEXT_VRS or bytes(element.value).isascii()
+        for tag, element in elements.items()
+    )
+
+
 def _element(tag: int, element: Element, context: Context, *, vr: str) -> Element:
     if element.items is not None:
         return element._replace(items=tuple(_rekeyed(item, context) for item in element.items))
     fact = facts().get(tag)
+    # Of what is not private the dictionary says the VR.
+    vr = vr or (fact.vr if fact else "")
     by_vr = _RULES_BY_VR.get(vr, "")
     rule = fact.rule if fact and fact.rule in _RULES else by_vr
+    if not rule and vr in _TEXT_VRS:
+        rule = "surrogates"
     is_empty = bytes(element.value).strip(b"\0 ") in {b"", PLACEHOLDER}
     if not rule or (is_empty and rule != "subject"):
         return element
-    # Of what is not private the dictionary says the VR.
-    attribute = _attribute(tag, vr or (fact.vr if fact else ""), rule)
+    attribute = _attribute(tag, vr, rule)
     value = _RULES[rule](bytes(element.value), attribute, context)
     if value is None:
         raise BadFile(
@@ -101,6 +119,12 @@ def _element(tag: int, element: Element, context: Context, *, vr: str) -> Elemen
             hint="Let the study pass the door again, then make the release once more.",
         )
     return element._replace(value=value)
+
+
+def _vr_of(tag: int, element: Element) -> str:
+    """Return the VR: an implicit file does not say it, the dictionary does."""
+    fact = facts().get(tag)
+    return element.vr or (fact.vr if fact else "")
 
 
 def _attribute(tag: int, vr: str, rule: str) -> Attribute:

@@ -9,10 +9,8 @@ from sightline.deid import text
 from sightline.deid.attributes import Attribute
 from sightline.deid.contract import Context, Rule
 from sightline.deid.free_text import clean_text
-from sightline.formats.dicom_text import decode
+from sightline.formats.dicom_text import LONGEST_VALUES, decode
 
-# PS3.5 6.2: characters of a value; what grew beyond is no value any more.
-_LONGEST = {"LO": 64, "SH": 16, "ST": 1024, "LT": 10_240}
 _SEVERAL = frozenset({"LO", "SH", "UC"})
 _LINE_END = re.compile(rb"(\r\n|\r|\n|\f|\t)")
 
@@ -25,7 +23,8 @@ def clean(value: bytes, attribute: Attribute, context: Context) -> bytes | None:
     several = attribute.vr in _SEVERAL and attribute.most != 1
     texts = whole.split("\\") if several else [whole]
     cleaned = [clean_text(each, context.known, context).text for each in texts]
-    longest = _LONGEST.get(attribute.vr)
+    # What grew beyond is no value any more.
+    longest = LONGEST_VALUES.get(attribute.vr)
     if longest is not None and any(len(each) > longest for each in cleaned):
         return None
     return "\\".join(cleaned).encode("utf-8", "replace")

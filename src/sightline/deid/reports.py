@@ -54,7 +54,7 @@ def deidentify_report(
         study_uid=HubStudyUid(name_of(study_uid, vault, profile)) if study_uid else None,
         subject_id=context.subject_id,
         kind=record.kind,
-        date=_moved(record.date, context.offset_days),
+        date=moved_date(record.date, context.offset_days),
         title=title.text,
         text=text.text,
         unit=record.unit if is_unit(record.unit) else "",
@@ -63,7 +63,8 @@ def deidentify_report(
     )
 
 
-def _moved(date: str, days: int) -> str:
+def moved_date(date: str, days: int) -> str:
+    """Return a day, `YYYYMMDD`, moved back by so many days; empty where it is no day."""
     try:
         day = dt.datetime.strptime(date, _DAY).replace(tzinfo=dt.UTC)
         return (day - dt.timedelta(days=days)).strftime(_DAY)

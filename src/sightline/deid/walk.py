@@ -10,6 +10,8 @@ from sightline.deid.companions import orphans
 from sightline.deid.contract import RULES, Context, Rule
 from sightline.deid.dataset import PIXEL_TAGS, Dataset, Element
 from sightline.deid.private import safe_blocks
+from sightline.deid.waveforms import IODS as WAVEFORM_IODS
+from sightline.deid.waveforms import SAMPLES, WAVEFORMS
 
 PLACEHOLDER = b"removed"
 
@@ -66,6 +68,7 @@ class Walk:
         *,
         sequence: str = "",
         keeps_codes: bool = False,
+        has_samples: bool = False,
     ) -> Dataset:
         """Return what may leave of a dataset, or of an item of a sequence.
 
@@ -74,6 +77,7 @@ class Walk:
             iod: the object definition at the top level; None inside sequences.
             sequence: keyword of the sequence that this is an item of.
             keeps_codes: whether coded concepts leave as they were given.
+            has_samples: whether they are a group of a waveform, whose samples leave.
         """
         kept: Dataset = {}
         private = []
@@ -87,7 +91,11 @@ class Walk:
                 else:
                     self.counts["removed"] += 1
                 continue
-            cleaned = self._element(element, attribute, iod=iod, sequence=sequence)
+            cleaned = (
+                self._element(element, attribute, iod=iod, sequence=sequence)
+                if tag != SAMPLES or has_samples
+                else None
+            )
             if cleaned is not None:
                 kept[tag] = cleaned
         for tag in orphans(elements, kept):
@@ -102,11 +110,12 @@ class Walk:
     def _element(
         self, element: Element, attribute: Attribute, *, iod: str | None, sequence: str
     ) -> Element | None:
-        type_ = attribute.type_in(iod, sequence)
         if attribute.vr == "SQ":
-            return self._sequence(element, attribute, type_)
-        if attribute.tag in PIXEL_TAGS and iod is not None:
-            self.counts["pixels_kept"] += 1
+            return self._sequence(element, attribute, iod=iod, sequence=sequence)
+        type_ = attribute.type_in(iod, sequence)
+        is_picture = attribute.tag in PIXEL_TAGS and iod is not None
+        if is_picture or attribute.tag == SAMPLES:
+            self.counts["pixels_kept" if is_picture else "samples_kept"] += 1
             return element._replace(vr=_vr_of(element, attribute))
         is_plain = element.items is None and not element.is_encapsulated
         if attribute.tag in PIXEL_TAGS or not is_plain:
@@ -143,7 +152,10 @@ class Walk:
         self.counts["code_cleaned"] += 1
         return clean_code(elements, self._context)
 
-    def _sequence(self, element: Element, attribute: Attribute, type_: int) -> Element | None:
+    def _sequence(
+        self, element: Element, attribute: Attribute, *, iod: str | None, sequence: str
+    ) -> Element | None:
+        type_ = attribute.type_in(iod, sequence)
         if element.items is None:
             self.counts["removed"] += 1
             return None
@@ -151,8 +163,15 @@ class Walk:
         is_opened = is_given or attribute.rule == _SEQUENCE_RULE
         if not is_opened and type_ != TYPE_REQUIRED and element.items:
             return self._without_value("SQ", type_, _PLACEHOLDERS)
+        has_samples = attribute.tag == WAVEFORMS and iod in WAVEFORM_IODS
         items = (
-            self.clean(item, None, sequence=attribute.keyword, keeps_codes=is_given)
+            self.clean(
+                item,
+                None,
+                sequence=attribute.keyword,
+                keeps_codes=is_given,
+                has_samples=has_samples,
+            )
             for item in element.items
         )
         return Element("SQ", b"", tuple(items))

@@ -4,6 +4,9 @@ import re
 
 from pydicom.charset import CODES_TO_ENCODINGS, default_encoding, python_encoding
 
+LONGEST_VALUES = {"LO": 64, "SH": 16, "ST": 1024, "LT": 10_240}
+"""Characters of one value, by VR (PS3.5 6.2)."""
+
 _ESCAPE = b"\x1b"
 _FRAGMENT = re.compile(rb"[^\x1b]+|\x1b[^\x1b]*")
 _DELIMITER = re.compile(rb"[\\^=\r\n\t\f]")

@@ -92,8 +92,10 @@ def _enter_instances(
     row = {"uid": study.uid, "subject_id": study.subject_id}
     row |= {"study_date": head.study_date, "description": head.study_description}
     if not insert_new(connection, STUDY, row):
-        moved = {"study_date": head.study_date}
-        connection.execute(STUDY.update().where(STUDY.c.uid == study.uid).values(**moved))
+        # Reports that pass by themselves know less of a study than its images.
+        told = {name: row[name] for name in ("study_date", "description") if row[name]}
+        if told:
+            connection.execute(STUDY.update().where(STUDY.c.uid == study.uid).values(**told))
     subject = node_of(LineageId(study.subject_id), "subject", name=study.subject_id)
     record(connection, subject, [])
     for each in kept:

@@ -11,9 +11,11 @@ from typing import Protocol, TypeAlias
 import pydicom
 import sqlalchemy as sa
 
-from sightline.catalog.hub_tables import ANNOTATION, INSTANCE
+from sightline.catalog.hub_tables import ANNOTATION, INSTANCE, SERIES
 from sightline.errors import BadFile, Refused
+from sightline.formats.sr_words import REPORT_CLASSES
 from sightline.hub.hub import Hub
+from sightline.hub.reading import words_of
 from sightline.store.durable import make_folder, write_durably
 from sightline.values.collection import CollectionVersion, Member
 from sightline.values.identity import Digest, HubInstanceUid, HubSeriesUid, SubjectId
@@ -80,11 +82,13 @@ class Exported:
     """What left the hub.
 
     Attributes:
+        instances: images, annotations and reports.
         withheld: series whose face could not be cleared with certainty.
         manifest: digest of the list of all files with theirs.
     """
 
     instances: int
+    reports: int
     series: int
     subjects: int
     withheld: tuple[Withheld, ...]
@@ -101,7 +105,10 @@ def export(
     names: Names = HUB_NAMES,
     clear_faces: ClearFaces | None = None,
 ) -> Exported:
-    """Write images and annotations of a version under `folder`/SUBJECT/SERIES, and tables.
+    """Write images, annotations and reports of a version under `folder`/SUBJECT/SERIES, and tables.
+
+    Reports are those of the studies that the images are of, each as DICOM and as plain text; a
+    public export has none, for text is cleaned of most of what identifies, not certainly of all.
 
     `splits.tsv` says which series are to learn from; `manifest.json`, written last, has the digest
     of every file. A public export writes no series that is not marked as free of recognisable
@@ -141,6 +148,8 @@ def export(
             withheld.append(Withheld(series_uid=member.series_uid, why=error.problem))
         else:
             writer.add(member, contents + _annotation(hub, member))
+            if not is_public:
+                writer.add_reports(member, _reports(hub, member))
         on_progress(done)
     return writer.finish(withheld)
 
@@ -189,6 +198,13 @@ def _annotation(hub: Hub, member: Member) -> list[_Content]:
     return _contents(hub, INSTANCE.c.uid.in_(chosen))
 
 
+def _reports(hub: Hub, member: Member) -> list[_Content]:
+    study_uid = sa.select(SERIES.c.study_uid).where(SERIES.c.uid == member.series_uid)
+    series = sa.select(SERIES.c.uid).where(SERIES.c.study_uid.in_(study_uid))
+    of_study = INSTANCE.c.series_uid.in_(series)
+    return _contents(hub, of_study & INSTANCE.c.sop_class_uid.in_(REPORT_CLASSES))
+
+
 def _contents(hub: Hub, condition: sa.ColumnElement[bool]) -> list[_Content]:
     with hub.database.read() as connection:
         rows = connection.execute(
@@ -214,33 +230,51 @@ class _Writer:
         self._folder, self._names = folder, names
         self._rows: list[tuple[SubjectId, HubSeriesUid, str]] = []
         self._files: dict[str, str] = {}
+        self._instances = 0
+        self._reports: set[HubInstanceUid] = set()
 
     def add(self, member: Member, contents: list[_Content]) -> None:
         """Write the instances of a member."""
+        for each in contents:
+            self._put_instance(member, each)
         subject = self._names.subject(member.subject_id)
-        for series_uid, uid, content in contents:
-            place = f"{subject}/{self._names.series(series_uid)}"
-            make_folder(self._folder / place)
-            named = self._names.content(content, member.subject_id)
-            self._put(f"{place}/{self._names.instance(uid)}.dcm", named)
         self._rows.append((subject, self._names.series(member.series_uid), member.split))
+
+    def add_reports(self, member: Member, contents: list[_Content]) -> None:
+        """Write the reports of the study of a member, where another of its series did not."""
+        for each in contents:
+            if each[1] not in self._reports:
+                self._reports.add(each[1])
+                place, named = self._put_instance(member, each)
+                self._put(f"{place}.txt", words_of(named).encode() + b"\n")
 
     def finish(self, withheld: list[Withheld]) -> Exported:
         """Write the tables, the list of all files last; tell what was written."""
         make_folder(self._folder)
-        instances = len(self._files)
         lines = ["\t".join(row) for row in (("subject", "series", "split"), *self._rows)]
         self._put("splits.tsv", "\n".join(lines).encode() + b"\n")
         content = {"format": "sightline-release", "version": 1, "files": self._files}
         manifest = (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
         write_durably(self._folder / MANIFEST_FILE, manifest)
         return Exported(
-            instances=instances,
+            instances=self._instances,
+            reports=len(self._reports),
             series=len(self._rows),
             subjects=len({subject for subject, _, _ in self._rows}),
             withheld=tuple(withheld),
             manifest=Digest(hashlib.sha256(manifest).hexdigest()),
         )
+
+    def _put_instance(self, member: Member, content: _Content) -> tuple[str, bytes]:
+        """Write an instance under its names there; return its place without ending, and itself."""
+        series_uid, uid, given = content
+        folder = f"{self._names.subject(member.subject_id)}/{self._names.series(series_uid)}"
+        make_folder(self._folder / folder)
+        place = f"{folder}/{self._names.instance(uid)}"
+        named = self._names.content(given, member.subject_id)
+        self._put(f"{place}.dcm", named)
+        self._instances += 1
+        return place, named
 
     def _put(self, path: str, content: bytes) -> None:
         write_durably(self._folder / path, content)

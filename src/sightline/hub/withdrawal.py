@@ -47,6 +47,15 @@ def withdraw(hub: Hub, reasons: Mapping[HubInstanceUid, str]) -> tuple[HubInstan
     return tuple(HubInstanceUid(row.uid) for row in rows)
 
 
+def instances_of_series(hub: Hub, series_uid: HubSeriesUid) -> list[HubInstanceUid]:
+    """List the instances of a series that count."""
+    query = sa.select(INSTANCE.c.uid).where(
+        INSTANCE.c.series_uid == series_uid, INSTANCE.c.withdrawn == ""
+    )
+    with hub.database.read() as connection:
+        return [HubInstanceUid(uid) for uid in connection.execute(query).scalars()]
+
+
 def _say_so(connection: sa.Connection, series: Mapping[str, str], instances: Iterable[str]) -> None:
     annotations = connection.execute(
         sa.select(ANNOTATION.c.id, ANNOTATION.c.series_uid).where(

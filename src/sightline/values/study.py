@@ -41,12 +41,17 @@ class IdentifiedInstance:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class IdentifiedStudy:
-    """A study as it came, with the patient it belongs to."""
+    """A study as it came, with the patient it belongs to.
+
+    Attributes:
+        date: as the catalog has it; empty where nobody asked.
+    """
 
     uid: StudyUid
     patient: Patient
     revision: int
     instances: tuple[IdentifiedInstance, ...]
+    date: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,6 +19,7 @@ from sightline.settings import Settings
 from sightline.web.api import api_router
 from sightline.web.door_pages import door_router
 from sightline.web.guard import Guard
+from sightline.web.hub_pages import hub_router
 from sightline.web.pages import pages_router
 from sightline.web.qido import qido_router
 from sightline.web.quarantine_pages import quarantine_router
@@ -56,6 +57,7 @@ def create_app(settings: Settings, archive: Archive, hub: Hub) -> FastAPI:
     app.include_router(pages_router(site))
     app.include_router(quarantine_router(site))
     app.include_router(door_router(site))
+    app.include_router(hub_router(site))
     app.include_router(api_router(site))
     retrieval = Retrieval(archive, ARCHIVE_ROOT)
     app.include_router(qido_router(retrieval), prefix=ARCHIVE_ROOT)

@@ -15,6 +15,7 @@ from sightline.archive.locating import locate
 from sightline.archive.studies import study as read_study
 from sightline.deid.explaining import Explained, Explanation
 from sightline.deid.hub_door import HubDoor
+from sightline.deid.patient_records import known_of_archive
 from sightline.errors import Refused, UnknownName
 from sightline.values.identity import StudyUid
 from sightline.values.study import IdentifiedInstance, IdentifiedStudy
@@ -44,7 +45,7 @@ def door_router(site: Site) -> APIRouter:
     @router.get("/studies/{study_uid}/door")
     def compared(study_uid: str, instance: str = "") -> HTMLResponse:
         study = _chosen(site, study_uid, instance)
-        explanation = HubDoor.open(site.settings).explain(study)
+        explanation = _explained(site, study)
         lines = [_line(each) for each in explanation.elements]
         return site.page(
             "door.html",
@@ -68,7 +69,7 @@ def door_router(site: Site) -> APIRouter:
     @router.get("/studies/{study_uid}/door/after")
     def after(study_uid: str, instance: str) -> Response:
         study = _chosen(site, study_uid, instance)
-        explanation: Explanation = HubDoor.open(site.settings).explain(study)
+        explanation = _explained(site, study)
         if not explanation.content:
             raise UnknownName("the instance is held", hint="Nothing of it leaves.")
         return Response(draw_first(explanation.content), media_type="image/png")
@@ -90,6 +91,13 @@ def _chosen(site: Site, study_uid: str, instance_uid: str) -> IdentifiedStudy:
     raise UnknownName(
         "the study has no such instance", hint="Open the page of the study and choose a series."
     )
+
+
+def _explained(site: Site, study: IdentifiedStudy) -> Explanation:
+    door = HubDoor.open(site.settings)
+    if not door.passes_free_text:
+        return door.explain(study)
+    return door.explain(study, known=known_of_archive(site.archive, study.patient))
 
 
 def _is_loopback(host: str) -> bool:

@@ -17,6 +17,7 @@ from sightline.deid.cleaning.words import Languages, all_languages
 
 MOVED = "[MOVED {}]"
 NO_DATE = "[DATE]"
+_MOVED = re.compile(r"\[MOVED ([^\[\]]{3,48})\]")
 BIRTH_DATE = "[BIRTH DATE]"
 
 _UNITS = r"(?!\s?(?:mm|cm|ml|HU|Gy|mg|%|µ|kg|ms)\b)"
@@ -59,6 +60,37 @@ class Clock(NamedTuple):
 def find_dates(text: str, languages: Languages, clock: Clock) -> Iterator[Found]:
     """Find every date; forms that say more come first."""
     return _Finder(text, languages, clock).all()
+
+
+def find_moved_dates(text: str, languages: Languages, days: int) -> Iterator[Found]:
+    """Find the dates that were moved once, brackets included, as they are when moved once more.
+
+    Args:
+        text: a cleaned text.
+        languages: of it.
+        days: by how many they move back.
+    """
+    marks = list(_MOVED.finditer(text))
+    plain = list(text)
+    for mark in marks:
+        # The words around them say how a date is read, so they are read where they stand.
+        plain[mark.start() : mark.start(1)] = " " * (mark.start(1) - mark.start())
+        plain[mark.end() - 1] = " "
+    again: dict[tuple[int, int], str] = {}
+    for each in find_dates("".join(plain), languages, Clock(days, frozenset())):
+        again.setdefault((each.start, each.end), each.surrogate)
+    for mark in marks:
+        surrogate = again.get(mark.span(1)) or _alone(mark[1], languages, days)
+        yield Found(mark.start(), mark.end(), "date", surrogate)
+
+
+def _alone(date: str, languages: Languages, days: int) -> str:
+    """Return a date that only its lead showed to be one, such as a year, moved."""
+    for lead in ("in ", "on "):
+        for each in find_dates(lead + date, languages, Clock(days, frozenset())):
+            if each.start <= len(lead) and each.end == len(lead) + len(date):
+                return each.surrogate
+    return NO_DATE
 
 
 def is_moved(text: str, languages: Languages) -> bool:
