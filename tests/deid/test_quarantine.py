@@ -28,6 +28,12 @@ def test_every_reason_has_a_sentence() -> None:
     assert all(sentence.endswith(".") for sentence in REASONS.values())
 
 
+NAMED: dict[str, tuple[str, hostile.Value]] = {
+    "t00100010": ("PN", b"MUSTER^IDA"),
+    "t00100020": ("LO", b"0815-4711 "),
+}
+
+
 @pytest.mark.parametrize("uid", [hostile.CT, hostile.MR, hostile.PT])
 def test_plain_slices_pass(uid: str) -> None:
     assert reason_of(uid) == ""
@@ -85,6 +91,9 @@ def test_other_kinds_are_held_with_their_reason(uid: str, reason: str) -> None:
         ({"t60000102": ("US", 0), "t60000100": ("US", 1)}, ""),
         ({"t7FE00010": ("OW", bytes(32) + b"SMITH^JOHN")}, "pixel_data_length"),
         ({"t7FE00010": ("OW", bytes(range(32)) + bytes(64))}, ""),
+        ({"t7FE00010": ("OW", bytes(20) + b"MUSTER" + bytes(6)), **NAMED}, "identity_in_pixels"),
+        ({"t7FE00010": ("OW", bytes(16) + b"0815-4711" + bytes(7)), **NAMED}, "identity_in_pixels"),
+        ({"t7FE00010": ("OW", bytes(24) + b"IDA" + bytes(5)), **NAMED}, ""),
     ],
 )
 def test_signs_in_an_image_hold_it(

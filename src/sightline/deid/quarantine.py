@@ -27,6 +27,7 @@ REASONS = {
     "drawn_in_pixels": "One value lies far beyond all others, as where text was drawn in.",
     "embedded_document": "A whole document is embedded, which no rule in force can clean.",
     "face_not_removed": "A face may stand in the series, and cannot be cleared with certainty.",
+    "identity_in_pixels": "The patient's name or number stands as text among the pixels' values.",
     "identity_mismatch": "The file is another instance than the catalog says.",
     "key_destroyed": "The key of the hub was destroyed; nobody new can be named in it.",
     "no_patient_id": "Without a patient ID the patient cannot be told from others.",
@@ -80,6 +81,10 @@ _SAMPLES, _PHOTOMETRIC, _FRAMES = 0x00280002, 0x00280004, 0x00280008
 _ROWS, _COLUMNS, _BITS_ALLOCATED, _BURNED_IN = 0x00280010, 0x00280011, 0x00280100, 0x00280301
 # Conversion Type, and Secondary Capture Device ID, Manufacturer, Model, Software.
 _SIGNS_OF_CAPTURE = (0x00080064, 0x00181010, 0x00181016, 0x00181018, 0x00181019)
+_IDENTITY = (0x00100010, 0x00100020)  # Patient's Name, Patient ID
+_PARTS_OF_NAME = re.compile(rb"[\^= \0]+")
+# Shorter ones stand among millions of values by chance.
+_SHORTEST_IDENTITY = 5
 _OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 _OVERLAY_BITS, _OVERLAY_BIT_POSITION = 0x0100, 0x0102
 _GREY = frozenset({"", "MONOCHROME1", "MONOCHROME2"})
@@ -143,6 +148,7 @@ def _reasons_in_image(image: "_Image", iod: str) -> Iterator[str]:
         ("colour_picture", not is_mask and not image.is_grey()),
         ("overlay_in_pixels", image.hides_overlay()),
         ("pixel_data_length", image.has_surplus()),
+        ("identity_in_pixels", image.holds_identity()),
         ("text_in_stream", image.has_text_in_stream()),
         ("drawn_in_pixels", image.is_drawn_in()),
     )
@@ -191,6 +197,16 @@ class _Image:
             for tag in PIXEL_TAGS & self._elements.keys()
             if not self._elements[tag].is_encapsulated
         )
+
+    def holds_identity(self) -> bool:
+        """Tell whether the patient's name or ID, as this object writes it, stands in the bytes."""
+        pixels = self._elements.get(_PIXEL_DATA)
+        if pixels is None or pixels.is_encapsulated:
+            return False
+        given = [bytes(self._elements[tag].value) for tag in _IDENTITY if tag in self._elements]
+        parts = {part for value in given for part in _PARTS_OF_NAME.split(value)}
+        content = bytes(pixels.value)
+        return any(part in content for part in parts if len(part) >= _SHORTEST_IDENTITY)
 
     def is_drawn_in(self) -> bool:
         """Tell whether the highest value stands alone, far above all others, in many pixels."""
