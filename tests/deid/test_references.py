@@ -145,7 +145,7 @@ def uids_of(contents: Iterable[bytes]) -> set[bytes]:
 
 
 def survivors(uids: Iterable[bytes], contents: Iterable[bytes]) -> list[bytes]:
-    """List the UIDs that stand anywhere in the bytes, also as half of their characters."""
+    """List the UIDs that stand anywhere in the bytes, as they are or in UTF-16."""
     everything = b"\n".join(contents)
     return [
         value
@@ -234,6 +234,15 @@ def test_every_reference_resolves_in_many_studies(tmp_path: Path, vault: Vault, 
     pairs, contents = way(source, vault)
     assert_all_resolve(pairs, at_least=10_000)
     assert survivors(uids_of(path.read_bytes() for path in source.iterdir()), contents) == []
+
+
+def test_a_broken_reference_shows(tmp_path: Path, vault: Vault) -> None:
+    source = write_referring(tmp_path / "in", patients=1)
+    pairs, _ = by_the_door(source, vault)
+    report = next(pair.after for pair in pairs if pair.after.Modality == "SR")
+    cited = next(each for each in report.iterall() if each.keyword == "ReferencedSOPInstanceUID")
+    cited.value = report.SOPInstanceUID
+    assert len(resolved(pairs).broken) == 1
 
 
 def test_a_later_study_still_refers_to_the_earlier_one(tmp_path: Path, vault: Vault) -> None:

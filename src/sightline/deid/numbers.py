@@ -36,7 +36,7 @@ _LETTERS = re.compile(rb"[A-Za-z^ ]{12,}")
 _UTF_16_WORD = re.compile(rb"[A-Z]{5,}|[A-Z]?[a-z]{4,}")
 _ESCAPE = re.compile(rb"\x1b[$(][@-Z]")
 _FOREIGN_NAME = re.compile(rb"[A-Za-z\xa1-\xff=]{2,}\^[A-Za-z\xa1-\xff=^ ]{2,}")
-_SHORTEST_FOREIGN = 9
+_SHORTEST_UTF_16, _SHORTEST_FOREIGN = 8, 9
 _FEW_BYTES, _LONGEST_LIKELY_TEXT = 64, 4096
 
 
@@ -53,7 +53,8 @@ def clean(value: bytes, attribute: Attribute, context: Context) -> bytes | None:
         return None
     if len(value) > _LONGEST_LIKELY_TEXT:
         return value
-    is_text = _looks_like_text(value) or _holds_utf_16(value)
+    is_text = _looks_like_text(value)
+    is_text = is_text or (len(value) >= _SHORTEST_UTF_16 and _holds_utf_16(value))
     # One number is too short to tell.
     is_text = is_text or (len(value) > width and _looks_foreign(value.strip(b"\0 ")))
     return None if is_text else value
