@@ -286,4 +286,11 @@ RECORDS_OF_STUDY = sa.Table(
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("started_revision", sa.Integer, nullable=False),
     sa.Column("door_revision", sa.Integer, nullable=False),
+    # The worker looks for these few several times a second.
+    sa.Index(
+        "ix_records_not_started",
+        "study_uid",
+        sqlite_where=sa.text("started_revision < revision"),
+        postgresql_where=sa.text("started_revision < revision"),
+    ),
 )

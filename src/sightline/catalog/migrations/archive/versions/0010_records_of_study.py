@@ -18,6 +18,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["study_uid"], ["study.uid"]),
         sa.PrimaryKeyConstraint("study_uid"),
     )
+    is_new = sa.text("started_revision < revision")
+    op.create_index(
+        "ix_records_not_started",
+        "records_of_study",
+        ["study_uid"],
+        sqlite_where=is_new,
+        postgresql_where=is_new,
+    )
     op.execute("INSERT INTO records_of_study SELECT DISTINCT study_uid, 1, 0, 0 FROM clinical_tie")
 
 
