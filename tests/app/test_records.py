@@ -36,7 +36,8 @@ REPORT = (
     "Mrs Kowalczyk (4711-22, ACC-4711) was seen by Dr. Lindner on 02/02/2024.",
     "8 mm nodule in the right upper lobe.",
 )
-PLANTED = ("Kowalczyk", "Lindner", "4711", "ACC-", "20240202", "02/02/2024", "1956")
+# Long enough that no digest and no UID holds one by chance.
+PLANTED = ("Kowalczyk", "Lindner", "4711-22", "ACC-4711", "20240202", "02/02/2024", "19560312")
 
 
 def report(*words: str, accession: str = "ACC-4711", status: str = "F") -> tuple[str, ...]:
@@ -264,7 +265,8 @@ def test_the_certificate_counts_what_was_cleaned(house: House) -> None:
     house.pass_door(STUDY_A)
     house.pass_records(STUDY_A)
     with house.hub.database.read() as connection:
-        found = list(connection.execute(sa.select(CERTIFICATE.c.content)).scalars())
+        query = sa.select(CERTIFICATE.c.content).order_by(CERTIFICATE.c.id)
+        found = list(connection.execute(query).scalars())
     of_reports = found[-1]
     assert of_reports["actions"] == {
         "report_cleaned": 1,

@@ -46,7 +46,15 @@ PAGES = (
     ),
     ("Second page: no lesion of the liver, no enlarged lymph nodes.", "Signed, Dr. Vogelsang"),
 )
-PLANTED = (b"kanari", b"odalind", b"vogelsang", b"14.03.1952", b"31.01.2024", b"4711", b"%pdf")
+PLANTED = (
+    b"kanari",
+    b"odalind",
+    b"vogelsang",
+    b"14.03.1952",
+    b"31.01.2024",
+    b"kanari-4711",
+    b"%pdf",
+)
 
 
 def document(content: bytes, **changes: object) -> bytes:
