@@ -89,18 +89,30 @@ class OutlineFit:
         )
 
 
-def fit_outline(seen: Solid, is_scanned: Solid, *, back_mm: Numbers, up_mm: Numbers) -> OutlineFit:
-    """Lay the mean brain over a found one, seen from the side.
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class FromSide:
+    """A head seen from the side, on a grid of (up, back).
 
-    Args:
-        seen: (up, back), where the brain is.
+    Attributes:
+        seen: where the brain was found.
+        may_be: where it may be: not close under the skin.
         is_scanned: where the field of view is.
         back_mm: places of the columns.
         up_mm: places of the rows.
     """
-    search = _Search(seen, is_scanned, (back_mm, up_mm))
-    rows, columns = np.nonzero(seen)
-    places = np.stack([back_mm[columns], up_mm[rows]], axis=1)
+
+    seen: Solid
+    may_be: Solid
+    is_scanned: Solid
+    back_mm: Numbers
+    up_mm: Numbers
+
+
+def fit_outline(head: FromSide) -> OutlineFit:
+    """Lay the mean brain over a found one."""
+    search = _Search(head)
+    rows, columns = np.nonzero(head.seen)
+    places = np.stack([head.back_mm[columns], head.up_mm[rows]], axis=1)
     middle = places.mean(axis=0)
     axis = np.linalg.eigh(np.cov(places.T))[1][:, 1]
     axis = axis * np.copysign(1.0, axis[0])
@@ -118,10 +130,11 @@ _Pose: TypeAlias = tuple[float, float, float, float, float]
 class _Search:
     """Looks for the place of the mean brain that agrees best."""
 
-    def __init__(self, seen: Solid, is_scanned: Solid, places: tuple[Numbers, Numbers]) -> None:
-        self._seen, self._is_scanned = seen & is_scanned, is_scanned
-        self._back = places[0][None, :].astype(np.float32)
-        self._up = places[1][:, None].astype(np.float32)
+    def __init__(self, head: FromSide) -> None:
+        self._seen, self._is_scanned = head.seen & head.is_scanned, head.is_scanned
+        self._shallow = head.is_scanned & ~head.may_be
+        self._back = head.back_mm[None, :].astype(np.float32)
+        self._up = head.up_mm[:, None].astype(np.float32)
 
     def fit_of(self, pose: _Pose) -> OutlineFit:
         template = self._inside(pose) & self._is_scanned
@@ -156,6 +169,7 @@ class _Search:
             return np.inf
         template = self._inside(pose)
         missed = (template & self._is_scanned & ~self._seen).sum()
+        missed += (template & self._shallow).sum()
         is_doubtful = ((self._back - back) + 0.6 * (self._up - up) < -20) & (self._up < up)  # noqa: PLR2004 - mm
         beyond = self._seen & ~template
         more = beyond.sum() - (1 - _DOUBTFUL_WEIGHT) * (beyond & is_doubtful).sum()

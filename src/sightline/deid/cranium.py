@@ -26,6 +26,7 @@ _CORE_MM = 45.0
 # The base of the brain may reach out of the ellipsoid.
 _LENIENCE = 1.08
 _FEWEST_IN_SLICE = 20
+_BRIGHTEST = 1.7
 # A brain that is larger still hangs together with eyes and palate, and is cut loose deeper.
 _LIKELY_ML, _CUTS = 1900.0, (2, 3, 4)
 
@@ -50,6 +51,11 @@ def head_in(grid: Upright, modality: str) -> Solid:
     whole = closed(tissue, 4) & grid.is_scanned
     core = largest_piece(eroded(whole, 2))
     return without_holes(whole & dilated(core, 3))
+
+
+def air_limit(grid: Upright, modality: str) -> float:
+    """Return the value above which is tissue."""
+    return _SKIN_HU if modality == "CT" else noise_limit(grid)
 
 
 def noise_limit(grid: Upright) -> float:
@@ -133,7 +139,9 @@ def _inside_scalp(grid: Upright, head: Solid, vault: Vault) -> Solid:
     if not seeds.any():
         return seeds
     middle, high = np.median(signal[seeds]), np.percentile(signal[seeds], 95)
-    tissue = (signal > 0.55 * middle) & (signal < 1.25 * high) & deep
+    # Fluid and the eyes are far brighter than the brain in some contrasts.
+    brightest = min(1.25 * high, _BRIGHTEST * middle)
+    tissue = (signal > 0.55 * middle) & (signal < brightest) & deep
     brain = seeds
     for steps in _CUTS:
         core = piece_at(eroded(tissue | outside, steps) & ~outside, seeds)

@@ -7,15 +7,15 @@ import numpy as np
 from sightline.deid.cranium import noise_limit
 from sightline.deid.head_place import HeadPlace, place_head, unsure
 from sightline.deid.solids import dilated, eroded
-from sightline.deid.upright import STEP_MM, Values
+from sightline.deid.upright import STEP_MM
 from sightline.values.geometry import Geometry
 from sightline.values.volume import Volume
 
 # A volume that is smaller in two directions shows a part of a brain at most.
 _SMALLEST_MM = 60.0
 # Beyond what clearing leaves, so that a cut is not taken for a face.
-_BEYOND_MM = 12.0
-_LEAST_CM2 = 15.0
+_BEYOND_MM = 7.5
+_LEAST_CM2 = 8.0
 _MOST_STRAY_SHARE = 0.03
 
 
@@ -48,7 +48,7 @@ def find_face(volume: Volume) -> FaceFound:
     if is_too_small(volume.geometry):
         return FaceFound(area_cm2=0.0, place=None)
     place = place_head(volume)
-    found = FaceFound(area_cm2=_area_cm2(place), place=place)
+    found = FaceFound(area_cm2=area_cm2(place), place=place)
     if not found.stands and volume.modality == "MR" and _stray_share(place) > _MOST_STRAY_SHARE:
         raise unsure("tissue lies apart from the head that was found")
     return found
@@ -61,9 +61,10 @@ def is_too_small(geometry: Geometry) -> bool:
     return int((extents < _SMALLEST_MM).sum()) > 1
 
 
-def _area_cm2(place: HeadPlace) -> float:
+def area_cm2(place: HeadPlace) -> float:
+    """Return the area of the edges between air and tissue where the face of a head is."""
     grid = place.grid
-    region = place.is_face(*_axes(place), beyond_mm=_BEYOND_MM)
+    region = place.is_face(*grid.axes(), beyond_mm=_BEYOND_MM)
     edge = place.head & ~eroded(place.head | ~grid.is_scanned, 1)
     return float((edge & region).sum()) * STEP_MM**2 / 100
 
@@ -73,8 +74,3 @@ def _stray_share(place: HeadPlace) -> float:
     tissue = (place.grid.values > noise_limit(place.grid)) & place.grid.is_scanned
     stray = eroded(tissue & ~dilated(place.head, 2), 1)
     return float(stray.sum() / max(place.head.sum(), 1))
-
-
-def _axes(place: HeadPlace) -> tuple[Values, Values, Values]:
-    left, back, up = (place.grid.axis_mm(axis).astype(np.float32) for axis in range(3))
-    return left[None, None, :], back[None, :, None], up[:, None, None]

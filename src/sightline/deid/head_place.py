@@ -1,6 +1,7 @@
 """Where a head lies in a volume, how it is turned, and behind which surface its brain is safe."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,7 @@ import numpy.typing as npt
 from sightline.deid.brain_outline import (
     BANDS_MM,
     MEAN_HALF_WIDTH_MM,
+    FromSide,
     Numbers,
     OutlineFit,
     Plane,
@@ -16,8 +18,17 @@ from sightline.deid.brain_outline import (
     outside_mm,
 )
 from sightline.deid.cranium import brain_in, head_in, middle_of, vault_of
-from sightline.deid.solids import Solid
-from sightline.deid.upright import STEP_MM, UNTURNED, Rotation, Upright, midline, upright
+from sightline.deid.solids import Solid, eroded
+from sightline.deid.upright import (
+    STEP_MM,
+    UNTURNED,
+    Rotation,
+    Upright,
+    Values,
+    Vector,
+    midline,
+    upright,
+)
 from sightline.errors import Refused
 from sightline.values.volume import Volume
 
@@ -26,13 +37,15 @@ _HINT = "Keep the images inside, or leave the series out."
 _LEAST_LIKENESS, _LEAST_OVERLAP = 0.6, 0.8
 _LEAST_BRAIN_ML, _MOST_BRAIN_ML = 450.0, 2800.0
 _SEEN_MM, _SCANNED_MM = 15.0, 60.0
+# No brain lies nearer under the skin, seen from the side where the head is that wide.
+_DEEP_MM, _DEEP_WIDE_MM = 9.0, 30.0
 # How far a found brain may stand out of the mean one and still be believed.
 _BELIEVED_MM = {0: 8.0, 28: 9.0, 40: 10.0, 50: 12.0, 60: 14.0}
 _SKIN_DEPTHS_MM = (0.0, 24.0)
 _MIDDLE_MM, _FEWEST_DEPTHS = 60.0, 10
 # From the brain to the nearest voxel that is cleared; bone shows where a brain ends better than the
 # dark of bone and fluid does.
-_SAFE_MM = {"CT": 4.5, "MR": 5.5}
+_SAFE_MM = {"CT": 8.0, "MR": 10.0}
 
 _BROW_UP, _THROAT_BACK = 5.0, 12.0
 _EAR_BACK, _EAR_UP = (-15.0, 58.0), (-100.0, 0.0)
@@ -47,7 +60,7 @@ class HeadPlace:
         grid: the volume, stood upright.
         head: what is head in it.
         brain: what is brain.
-        middle_left: where the midline lies, in mm.
+        middle: a point near the middle of the cranium, in the midline.
         half_width_mm: of the brain.
         safe_mm: what stays around the brain.
         fit: where a mean brain lies.
@@ -57,11 +70,16 @@ class HeadPlace:
     grid: Upright
     head: Solid
     brain: Solid
-    middle_left: float
+    middle: Vector
     half_width_mm: float
     safe_mm: float
     fit: OutlineFit
     outlines: tuple[tuple[float, Plane], ...]
+
+    @property
+    def middle_left(self) -> float:
+        """Where the midline lies, in mm."""
+        return float(self.middle[0])
 
     @property
     def rotation(self) -> Rotation:
@@ -117,8 +135,7 @@ def place_head(volume: Volume) -> HeadPlace:
     """
     if volume.modality not in {"CT", "MR"}:
         raise unsure(f"faces are looked for in CT and MR, this is {volume.modality!r}")
-    even = volume.evened()
-    values = even.voxels.astype(np.float32) * np.float32(even.slope) + np.float32(even.intercept)
+    values = even_values(volume)
     affine = volume.geometry.matrix
     grid = upright(values, affine, UNTURNED)
     head = head_in(grid, volume.modality)
@@ -128,19 +145,56 @@ def place_head(volume: Volume) -> HeadPlace:
     if likeness < _LEAST_LIKENESS:
         raise unsure("no head was found: its halves are not alike")
     grid = upright(values, affine, rotation, around=grid.points(head) @ rotation.T)
-    head = head_in(grid, volume.modality)
+    place = place_in(grid, volume.modality, middle=middle, safe_mm=_safe_mm(volume))
+    _check_depth(place)
+    return place
+
+
+def place_in(grid: Upright, modality: str, *, middle: Vector, safe_mm: float) -> HeadPlace:
+    """Find head and brain in a volume that stands upright.
+
+    Args:
+        grid: the volume.
+        modality: `CT` or `MR`.
+        middle: a point near the middle of the cranium, in the midline.
+        safe_mm: what is to stay around the brain.
+
+    Raises:
+        Refused: They are not found with certainty.
+    """
+    head = head_in(grid, modality)
     vault = vault_of(grid, head, middle)
-    brain = brain_in(grid, head, vault, modality=volume.modality)
+    brain = brain_in(grid, head, vault, modality=modality)
     volume_ml = float(brain.sum()) * STEP_MM**3 / 1000
     if not _LEAST_BRAIN_ML <= volume_ml <= _MOST_BRAIN_ML:
         raise unsure("no brain was found, or only a part of one")
-    return _placed(
-        grid,
-        head,
-        brain,
-        middle_left=float(middle[0]),
-        safe_mm=_safe_mm(volume),
+    return _placed(grid, head, brain, middle=middle, safe_mm=safe_mm)
+
+
+def even_values(volume: Volume) -> Values:
+    """Return HU, or signal, of a volume."""
+    even = volume.evened()
+    values: Values = even.voxels.astype(np.float32) * np.float32(even.slope)
+    return values + np.float32(even.intercept)
+
+
+def places_of(
+    matrix: npt.NDArray[np.float64], shape: tuple[int, int, int]
+) -> Iterator[tuple[Values, Values, Values]]:
+    """Yield left, back and up of the voxels of one slice after the other.
+
+    Args:
+        matrix: (3, 4), from voxels to the head's frame.
+        shape: of the volume.
+    """
+    rows, columns = (np.arange(count, dtype=np.float32) for count in shape[1:])
+    left, back, up = (
+        np.float32(line[1]) * rows[:, None] + (np.float32(line[2]) * columns + np.float32(line[3]))
+        for line in matrix
     )
+    for number in range(shape[0]):
+        step = (number * matrix[:, 0]).astype(np.float32)
+        yield left + step[0], back + step[1], up + step[2]
 
 
 def _safe_mm(volume: Volume) -> float:
@@ -155,16 +209,22 @@ def unsure(why: str) -> Refused:
 
 
 def _placed(
-    grid: Upright, head: Solid, brain: Solid, *, middle_left: float, safe_mm: float
+    grid: Upright, head: Solid, brain: Solid, *, middle: Vector, safe_mm: float
 ) -> HeadPlace:
-    seen = brain.sum(axis=2) * STEP_MM >= _SEEN_MM
-    is_scanned = grid.is_scanned.sum(axis=2) * STEP_MM >= _SCANNED_MM
-    back_mm, up_mm = grid.axis_mm(1), grid.axis_mm(2)
-    fit = fit_outline(seen, is_scanned, back_mm=back_mm, up_mm=up_mm)
+    middle_left = float(middle[0])
+    deep = eroded(head | ~grid.is_scanned, _DEEP_MM / STEP_MM)
+    side_view = FromSide(
+        seen=brain.sum(axis=2) * STEP_MM >= _SEEN_MM,
+        may_be=deep.sum(axis=2) * STEP_MM >= _DEEP_WIDE_MM,
+        is_scanned=grid.is_scanned.sum(axis=2) * STEP_MM >= _SCANNED_MM,
+        back_mm=grid.axis_mm(1),
+        up_mm=grid.axis_mm(2),
+    )
+    fit = fit_outline(side_view)
     if fit.overlap < _LEAST_OVERLAP:
         raise unsure("what was found has not the form of a brain")
-    sides = np.abs(grid.points(brain)[:, 0] - middle_left)
-    half_width = float(np.percentile(sides, 99.5))
+    far = np.abs(grid.points(brain)[:, 0] - middle_left)
+    half_width = float(np.percentile(far, 99.5))
     scale = half_width / MEAN_HALF_WIDTH_MM
     outlines = tuple(
         (
@@ -173,18 +233,16 @@ def _placed(
         )
         for band in BANDS_MM
     )
-    placed = HeadPlace(
+    return HeadPlace(
         grid=grid,
         head=head,
         brain=brain,
-        middle_left=middle_left,
+        middle=middle,
         half_width_mm=half_width,
         safe_mm=safe_mm,
         fit=fit,
         outlines=outlines,
     )
-    _check_depth(placed)
-    return placed
 
 
 def _from_side(grid: Upright, brain: Solid, limits: tuple[float, float]) -> Plane:

@@ -13,10 +13,24 @@ _FAR = np.float32(1e9)
 
 def dilated(solid: Solid, steps: float) -> Solid:
     """Return what lies within `steps` voxels of a solid, by straight distance."""
+    return squared_distance(solid, steps) <= np.float32(steps) ** 2
+
+
+def squared_distance(
+    solid: Solid, reach: float, spacing: tuple[float, ...] = (1.0, 1.0, 1.0)
+) -> npt.NDArray[np.float32]:
+    """Return the square of the straight distance to a solid; too much beyond `reach`.
+
+    Args:
+        solid: on a grid.
+        reach: in the unit of `spacing`.
+        spacing: between voxels, one for each axis.
+    """
     squares = np.where(solid, np.float32(0), _FAR)
     for axis in range(squares.ndim):
-        squares = _nearer(squares, axis, int(steps))
-    return squares <= np.float32(steps) ** 2
+        length = spacing[axis]
+        squares = _nearer(squares, axis, int(reach / length), length=length)
+    return squares
 
 
 def eroded(solid: Solid, steps: float) -> Solid:
@@ -76,12 +90,14 @@ def without_holes(solid: Solid) -> Solid:
     return ~outside[(slice(1, -1),) * padded.ndim]
 
 
-def _nearer(squares: npt.NDArray[np.float32], axis: int, reach: int) -> npt.NDArray[np.float32]:
+def _nearer(
+    squares: npt.NDArray[np.float32], axis: int, reach: int, *, length: float
+) -> npt.NDArray[np.float32]:
     best = squares.copy()
     for step in range(1, min(reach, squares.shape[axis] - 1) + 1):
         ahead, behind = [slice(None)] * squares.ndim, [slice(None)] * squares.ndim
         ahead[axis], behind[axis] = slice(step, None), slice(None, -step)
-        add = np.float32(step * step)
+        add = np.float32((step * length) ** 2)
         np.minimum(best[tuple(ahead)], squares[tuple(behind)] + add, out=best[tuple(ahead)])
         np.minimum(best[tuple(behind)], squares[tuple(ahead)] + add, out=best[tuple(behind)])
     return best

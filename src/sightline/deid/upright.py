@@ -31,28 +31,35 @@ _NO_TURN = 1e-6
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Upright:
-    """A volume sampled every `STEP_MM`.
+    """A volume sampled at even steps.
 
     Attributes:
         values: HU, or signal.
         is_scanned: where the volume is; elsewhere `values` say air.
         origin: (left, back, up) of the first voxel, in mm.
         rotation: from LPS to (left, back, up).
+        step_mm: between voxels.
     """
 
     values: Values
     is_scanned: Solid
     origin: Vector
     rotation: Rotation
+    step_mm: float = STEP_MM
 
     def axis_mm(self, axis: int) -> Vector:
         """Return the places of voxels along an axis: 0 left, 1 back, 2 up."""
-        steps: Vector = self.origin[axis] + STEP_MM * np.arange(self.values.shape[2 - axis])
+        steps: Vector = self.origin[axis] + self.step_mm * np.arange(self.values.shape[2 - axis])
         return steps
+
+    def axes(self) -> tuple[Values, Values, Values]:
+        """Return left, back and up of every voxel, to be broadcast."""
+        left, back, up = (self.axis_mm(axis).astype(np.float32) for axis in range(3))
+        return left[None, None, :], back[None, :, None], up[:, None, None]
 
     def points(self, solid: Solid) -> Vector:
         """Return (left, back, up) of the voxels of a solid, one a row."""
-        places: Vector = np.argwhere(solid)[:, ::-1] * STEP_MM + self.origin
+        places: Vector = np.argwhere(solid)[:, ::-1] * self.step_mm + self.origin
         return places
 
     def within(self, centre: Vector, axes: Vector | float) -> Solid:
@@ -71,6 +78,7 @@ def upright(
     rotation: Rotation,
     *,
     around: Vector | None = None,
+    step_mm: float = STEP_MM,
 ) -> Upright:
     """Sample a volume along the axes that a rotation names.
 
@@ -79,12 +87,13 @@ def upright(
         affine: from voxels to LPS mm.
         rotation: from LPS to (left, back, up).
         around: points in the rotated frame; what is far from all of them is left out.
+        step_mm: between the voxels of the result.
     """
-    means, to_frame = _means(values, affine, rotation)
-    low, shape = _bounds(means.shape, to_frame, around)
+    means, to_frame = _means(values, affine, rotation, step_mm=step_mm)
+    low, shape = _bounds(means.shape, to_frame, around, step_mm=step_mm)
     back = np.linalg.inv(to_frame)
     left, behind, up = (
-        (low[axis] + STEP_MM * np.arange(shape[axis])).astype(np.float32) for axis in range(3)
+        (low[axis] + step_mm * np.arange(shape[axis])).astype(np.float32) for axis in range(3)
     )
     places = [
         np.float32(line[2]) * up[:, None, None]
@@ -96,18 +105,20 @@ def upright(
     is_scanned = np.ones(places[0].shape, dtype=np.bool_)
     for place, size in zip(places, sizes, strict=True):
         is_scanned &= np.abs(place - np.float32((size - 1) / 2)) <= size / 2
-    sampled = _interpolated(means, places)
+    sampled = interpolated(means, places)
     sampled[~is_scanned] = values.min()
-    return Upright(values=sampled, is_scanned=is_scanned, origin=low, rotation=rotation)
+    return Upright(
+        values=sampled, is_scanned=is_scanned, origin=low, rotation=rotation, step_mm=step_mm
+    )
 
 
 def _means(
-    values: npt.NDArray[np.floating], affine: Affine, rotation: Rotation
+    values: npt.NDArray[np.floating], affine: Affine, rotation: Rotation, *, step_mm: float
 ) -> tuple[Values, Affine]:
     """Average voxels smaller than a step, so that noise is none; return them and their place."""
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     factors = [
-        min(max(1, int(STEP_MM // length)), size)
+        min(max(1, int(step_mm // length)), size)
         for length, size in zip(spacing, values.shape, strict=True)
     ]
     counts = [size // factor for size, factor in zip(values.shape, factors, strict=True)]
@@ -122,7 +133,7 @@ def _means(
 
 
 def _bounds(
-    shape: tuple[int, ...], to_frame: Affine, around: Vector | None
+    shape: tuple[int, ...], to_frame: Affine, around: Vector | None, *, step_mm: float
 ) -> tuple[Vector, list[int]]:
     corners = np.array(list(itertools.product(*((-0.5, size - 0.5) for size in shape))))
     places = corners @ to_frame[:3, :3].T + to_frame[:3, 3]
@@ -131,11 +142,16 @@ def _bounds(
         low = np.maximum(low, around.min(axis=0) - _BORDER_MM)
         high = np.minimum(high, around.max(axis=0) + _BORDER_MM)
         low[2] = max(low[2], high[2] - _TALLEST_MM)
-    return low, [int(count) for count in np.ceil((high - low) / STEP_MM) + 1]
+    return low, [int(count) for count in np.ceil((high - low) / step_mm) + 1]
 
 
-def _interpolated(values: Values, places: list[Values]) -> Values:
-    """Interpolate linearly; beyond the border the border's value goes on."""
+def interpolated(values: Values, places: list[Values]) -> Values:
+    """Interpolate linearly; beyond the border the border's value goes on.
+
+    Args:
+        values: on a grid.
+        places: along each of its axes, in voxels; all of one shape, which the result has.
+    """
     bases, shares = [], []
     for place, size in zip(places, values.shape, strict=True):
         inside = np.clip(place, 0, size - 1)
