@@ -73,13 +73,16 @@ def hostile_study(folder: Path, content: bytes, sop_class_uid: str) -> Identifie
     )
 
 
-def canary_passage(folder: Path, sop_class_uid: str, syntax: str) -> Passage:
+def canary_passage(
+    folder: Path, sop_class_uid: str, syntax: str, vault: Vault | None = None
+) -> Passage:
     canaries = hostile.Canaries()
     tree = hostile.hostile(sop_class_uid, canaries)
     content = hostile.part10(tree, syntax, canaries)
     assert canaries.count >= 300
     assert hostile.survivors(content)
-    return pass_door(hostile_study(folder, content, sop_class_uid), vault_at(folder / "vault"))
+    study = hostile_study(folder, content, sop_class_uid)
+    return pass_door(study, vault or vault_at(folder / "vault"))
 
 
 _VRS = ("CS", "DA", "DS", "FL", "IS", "LO", "LT", "OB", "PN", "SH", "SQ", "ST", "UI", "UN", "US")

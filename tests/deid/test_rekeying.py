@@ -1,12 +1,14 @@
 """Re-keyed objects: new names and dates, the same everything else."""
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import ImplicitVRLittleEndian
 
 from sightline.deid.attributes import facts
 from sightline.deid.dataset import Dataset, Element, read_file, write_dataset
@@ -20,12 +22,14 @@ from sightline.formats.dicom_image import read_volume
 from sightline.formats.seg import read_seg
 from sightline.phantoms.people import visit
 from sightline.phantoms.series import write_series
-from sightline.values.identity import HubInstanceUid, HubSeriesUid, SubjectId
+from sightline.values.identity import HubInstanceUid, HubSeriesUid, Patient, SubjectId
 from sightline.values.study import DeidentifiedStudy
 from tests.deid import hostile
+from tests.deid.conftest import KEY
 from tests.deid.rules import KEEP
 from tests.deid.studies import general, pass_files, private_uids, read, results_of, volume, written
 from tests.deid.test_door import PASSING, SYNTAXES, canary_passage
+from tests.instances import part10_of, slice_of
 from tests.verification import dicom_errors
 
 
@@ -165,6 +169,37 @@ def test_whatever_passes_the_door_is_rekeyed_in_every_syntax(
     assert not {each for each in uids_of(old) & uids_of(new) if not is_standard(each)}
 
 
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("sop_class_uid", [hostile.CT, PASSING[0], PASSING[-1]])
+def test_two_keys_at_the_door_are_one_after_the_other_in_every_syntax(
+    tmp_path: Path, sop_class_uid: str, syntax: str
+) -> None:
+    _assert_door_and_rekeying_agree(tmp_path, sop_class_uid, syntax)
+
+
+@pytest.mark.parametrize("sop_class_uid", PASSING)
+def test_two_keys_at_the_door_are_one_after_the_other_for_every_kind(
+    tmp_path: Path, sop_class_uid: str
+) -> None:
+    _assert_door_and_rekeying_agree(tmp_path, sop_class_uid, hostile.EXPLICIT)
+
+
+def _assert_door_and_rekeying_agree(folder: Path, sop_class_uid: str, syntax: str) -> None:
+    """What is in a rotated hub and what passes its door later are the same, byte for byte."""
+    both = Vault(bytes(range(50, 82)), inner=Vault(KEY))
+    inner = canary_passage(folder, sop_class_uid, syntax, Vault(KEY)).study
+    passed = canary_passage(folder, sop_class_uid, syntax, both).study
+    assert inner is not None
+    assert passed is not None
+    (before,), (after,) = inner.instances, passed.instances
+    names = Rekeying(both.layer)
+    assert names.content(before.content, inner.subject_id) == after.content
+    assert names.subject(inner.subject_id) == passed.subject_id
+    assert (names.instance(before.uid), names.series(before.series_uid), names.uid(inner.uid)) == (
+        *(after.uid, after.series_uid, passed.uid),
+    )
+
+
 def flat(elements: Dataset) -> Iterator[tuple[int, bytes]]:
     for tag, element in elements.items():
         yield tag, bytes(element.value)
@@ -227,6 +262,82 @@ def test_private_values_are_rekeyed_by_their_vr_or_left_out(
     assert after[0x20051001].value != "20240131"
     assert 0x20051002 not in after
     assert 0x20051003 not in after
+
+
+def test_safe_private_values_of_an_implicit_file_stay(
+    tmp_path: Path, vault: Vault, names: Rekeying
+) -> None:
+    image = slice_of(1)
+    image.add_new(0x00190013, "LO", "SIEMENS MR HEADER")
+    image.add_new(0x0019130C, "IS", "1000")
+    image.add_new(0x00990010, "LO", "NQHeader")
+    image.add_new(0x00991002, "UI", "1.2.3.4711")
+    path = written(tmp_path / "image.dcm", part10_of(image, ImplicitVRLittleEndian))
+    before = pass_files([path], vault)
+    (given,) = before.instances
+    after = read(names.content(given.content, before.subject_id))
+    assert bytes(after[0x0019130C].value).strip() == b"1000"
+    uid = names.instance(HubInstanceUid(vault.uid("1.2.3.4711")))
+    assert bytes(after[0x00991002].value).strip(b"\0 ").decode() == uid
+    assert {element.tag for element in after if element.tag.is_private} == {
+        element.tag for element in read(given.content) if element.tag.is_private
+    }
+
+
+def test_what_stands_for_a_date_is_not_moved(tmp_path: Path, vault: Vault, names: Rekeying) -> None:
+    """Moved, it would tell everybody by how many days."""
+    before = study(tmp_path, vault).instances[0]
+    parsed = read_file(before.content, ())
+    dummies = {
+        0x00080022: Element("DA", b"19000101"),
+        0x0008002A: Element("DT", b"19000101000000"),
+        0x00080023: Element("DA", b"20240131"),
+    }
+    content = part10(
+        write_dataset(parsed.elements | dummies, parsed.transfer_syntax_uid),
+        sop_class_uid=before.sop_class_uid,
+        sop_instance_uid=before.uid,
+        transfer_syntax_uid=parsed.transfer_syntax_uid,
+    )
+    after = read(names.content(content, SubjectId("S-AAAAAAAAAA")))
+    assert after.AcquisitionDate == "19000101"
+    assert after.AcquisitionDateTime == "19000101000000"
+    assert after.ContentDate not in {"20240131", "19000101"}
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ("seen [MOVED 20240130] here", "seen [MOVED 20240129] here"),
+        ("seen [MOVED 2024-03-01] here", "seen [MOVED 2024-02-29] here"),
+        ("am [MOVED 13.01.2024] gesehen", "am [MOVED 12.01.2024] gesehen"),
+        ("am [MOVED 1. März 2024] gesehen", "am [MOVED 29. Februar 2024] gesehen"),
+        ("on [MOVED Tuesday, January 30, 2024]", "on [MOVED Monday, January 29, 2024]"),
+        ("on [MOVED 01/30/2024] seen", "on [MOVED 01/29/2024] seen"),
+        ("on [MOVED 03/04/2024] seen", "on [DATE] seen"),  # of April or of March
+        ("on [MOVED 04/04/2024] seen", "on [MOVED 04/03/2024] seen"),
+        ("[PATIENT] [ID] 03/04 [DATE]", "[PATIENT] [ID] 03/04 [DATE]"),
+        ("[MOVED by Mister X]", "[DATE]"),
+        ("no bracket 20240130", "no bracket 20240130"),
+    ],
+)
+def test_dates_in_cleaned_texts_move_once_more(vault: Vault, given: str, left: str) -> None:
+    subject = next(
+        each
+        for number in range(100_000)
+        if vault.date_offset_days(Patient(patient_id=(each := f"S-{number:010}"))) == 1
+    )
+    assert Rekeying(vault).text(given, SubjectId(subject)) == left
+
+
+def test_people_in_cleaned_texts_are_numbered_anew(vault: Vault) -> None:
+    names, subject = Rekeying(vault), SubjectId("S-AAAAAAAAAA")
+    after = names.text("Dr. [NAME 00429] and [NAME 12345], then [NAME 00429]", subject)
+    numbers = re.findall(r"\[NAME (\d{5})\]", after)
+    assert numbers[0] == numbers[2] != numbers[1]
+    assert not {"00429", "12345"} & {*numbers}
+    other = names.text("Dr. [NAME 00429]", SubjectId("S-BBBBBBBBBB"))
+    assert numbers[0] not in other
 
 
 def test_a_value_that_never_passed_the_door_is_an_error(vault: Vault, tmp_path: Path) -> None:

@@ -9,7 +9,14 @@ same person is the same surrogate in every text of a patient. PS3.15 Clean Descr
 import re
 from collections.abc import Iterator, Sequence
 
-from sightline.deid.cleaning.dates import Clock, birth_day, find_dates, is_moved
+from sightline.deid.cleaning.dates import (
+    NO_DATE,
+    Clock,
+    birth_day,
+    find_dates,
+    is_moved,
+    moved_once_more,
+)
 from sightline.deid.cleaning.known import (
     PATIENT,
     KnownNames,
@@ -39,6 +46,9 @@ _OURS = re.compile(
     r"\[(?:MOVED ([^\[\]]{3,48})|PATIENT|NAME \d{5}|DATE|BIRTH DATE|ID|PHONE|EMAIL|URL"
     r"|ADDRESS|PLACE|INSTITUTION|WARD|TEXT TOO LONG)\]"
 )
+_KEYED = re.compile(r"\[(?:MOVED ([^\[\]]{3,48})|NAME (\d{5}))\]")
+# Which is the day and which the month, only the text said that it was found in.
+_UNSURE = re.compile(r"(?<![\d./-])(0?[1-9]|1[0-2])\s?[/-]\s?(0?[1-9]|1[0-2])(?!\d)")
 _MOST_PASSES = 4
 _NEAR = re.compile(r"[\s,.^-]{1,3}")
 
@@ -79,6 +89,31 @@ def clean_text(
             break
         result = replaced(text, [*_as_found(result), *_in_original(result, more)])
     return result
+
+
+def rekey_text(text: str, context: Context) -> str:
+    """Return a cleaned text with its dates moved once more, and its people numbered anew.
+
+    A date that can be read in two ways is taken out: moved the wrong way it would be false.
+
+    Args:
+        text: what the door let pass.
+        context: whose text it is, and by how many days and with which key it is changed.
+    """
+    if _KEYED.search(text) is None:
+        return text
+    languages = ordered_languages(words_in(text), _checked(()))
+    clock = Clock(context.offset_days, frozenset())
+
+    def rekeyed(match: re.Match[str]) -> str:
+        if match[2] is not None:
+            return f"[NAME {context.vault.person_number(context.patient, match[2]):05}]"
+        unsure = _UNSURE.search(match[1])
+        if unsure is not None and int(unsure[1]) != int(unsure[2]):
+            return NO_DATE
+        return moved_once_more(match[1], languages, clock)
+
+    return _KEYED.sub(rekeyed, text)
 
 
 def _found(
@@ -151,7 +186,7 @@ def _names(
         if person == PATIENT:
             yield Found(start, end, "patient", "[PATIENT]")
         else:
-            number = context.vault.person_number(context.subject_id, person)
+            number = context.vault.person_number(context.patient, person)
             yield Found(start, end, "name", f"[NAME {number:05}]")
 
 

@@ -58,6 +58,22 @@ def safe_blocks(
     return kept
 
 
+def safe_attribute(elements: Mapping[int, Element], tag: int) -> Attribute | None:
+    """Return what the list says of a private element; None where it does not know it."""
+    group, block, number = tag >> 16, tag >> 8 & 0xFF, tag & 0xFF
+    creator = elements.get(group << 16 | block)
+    if creator is None:
+        return None
+    name = bytes(creator.value).decode("latin-1").strip("\0 ")
+    known = safe_attributes().get((group, name), ())
+    return next((safe.attribute for safe in known if safe.number == number), None)
+
+
+def is_creator(tag: int) -> bool:
+    """Tell whether a private tag names the creator of a block (PS3.5 7.8.1)."""
+    return _FIRST_BLOCK <= tag & 0xFFFF <= _LAST_BLOCK
+
+
 def _is_of(attribute: Attribute, element: Element) -> bool:
     """Tell whether an element is what the list says it is; implicit files do not say."""
     is_plain = element.items is None and not element.is_encapsulated

@@ -1,18 +1,21 @@
-"""Re-keying: what the hub holds, under the names and dates of one project.
+"""Re-keying: what the hub holds, under the names and dates of another key.
 
-Every object here passed the door already. Subject, readers and UIDs get names of the project, and
-dates move once more by the subject's own number of days in it. Private values of no known kind are
-left out; everything else stays, byte for byte. So references resolve within a project, intervals
-stay exact, and two projects share no name.
+The key is that of a project, or the next one of the hub itself. Every object here passed the door
+already. Subject, readers and UIDs get names of the key, and dates move once more by the subject's
+own number of days with it, those in cleaned texts too. Private values of no known kind are left
+out; everything else stays, byte for byte. So references resolve within a project, intervals stay
+exact, and two projects share no name.
 """
 
 from sightline.deid import dates, reader, subject, uids
 from sightline.deid.attributes import TYPE_OPTIONAL, Attribute, facts, sequence_tags
 from sightline.deid.contract import Context, Decision, context_of
 from sightline.deid.dataset import Dataset, Element, read_file, write_dataset
+from sightline.deid.free_text import rekey_text
+from sightline.deid.private import is_creator, safe_attribute
 from sightline.deid.profile import DEFAULT_PROFILE, load_profile
 from sightline.deid.vault import Vault
-from sightline.deid.walk import PLACEHOLDER
+from sightline.deid.walk import DUMMIES, PLACEHOLDER
 from sightline.errors import BadFile
 from sightline.formats.dicom_file import part10
 from sightline.values.identity import HubInstanceUid, HubSeriesUid, Patient, SubjectId
@@ -28,28 +31,56 @@ _RULES: dict[str, Decision] = {
 _RULES_BY_VR = {"UI": "uids", "DA": "dates", "DT": "dates"}
 # Nobody can tell what stands in these where no line names them.
 _OPAQUE_VRS = frozenset({"", "PN", "SQ", "UN"})
+_TEXT_VRS = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
+# What the door writes where nothing may leave is no value of anybody: moved, it would tell how far.
+_DUMMIES = frozenset(DUMMIES[vr] for vr in _RULES_BY_VR if vr in DUMMIES)
 
 
 class Rekeying:
-    """Gives what leaves the hub the names of one project."""
+    """Gives what the hub holds the names of another key.
 
-    def __init__(self, project: Vault) -> None:
-        self._project = project
+    Args:
+        key: of a project, or the outermost of the hub alone.
+    """
+
+    def __init__(self, key: Vault) -> None:
+        self._key = key
 
     def subject(self, subject_id: SubjectId) -> SubjectId:
-        """Return what a subject of the hub is called in the project."""
-        return self._project.pseudonym(_as_patient(subject_id))
+        """Return what a subject of the hub is called then."""
+        return self._key.pseudonym(_as_patient(subject_id))
 
     def series(self, uid: HubSeriesUid) -> HubSeriesUid:
-        """Return what a series of the hub is called in the project."""
-        return HubSeriesUid(self._project.uid(uid))
+        """Return what a series of the hub is called then."""
+        return HubSeriesUid(self._key.uid(uid))
 
     def instance(self, uid: HubInstanceUid) -> HubInstanceUid:
-        """Return what an instance of the hub is called in the project."""
-        return HubInstanceUid(self._project.uid(uid))
+        """Return what an instance of the hub is called then."""
+        return HubInstanceUid(self._key.uid(uid))
+
+    def uid(self, uid: str) -> str:
+        """Return what a study, a series or an instance of the hub is called then."""
+        return self._key.uid(uid)
+
+    def reader(self, name: str) -> str:
+        """Return what an author is called then."""
+        return self._key.reader(name)
+
+    def date(self, date: str, subject_id: SubjectId) -> str:
+        """Return a date of a subject of the hub, as DICOM writes it, moved once more.
+
+        Raises:
+            BadFile: It is no date.
+        """
+        element = _element(0x00080020, Element("DA", date.encode()), self._context(subject_id))
+        return bytes(element.value).decode("ascii")
+
+    def text(self, text: str, subject_id: SubjectId) -> str:
+        """Return a text of a subject of the hub: dates in it moved, people numbered anew."""
+        return rekey_text(text, self._context(subject_id))
 
     def content(self, content: bytes, subject_id: SubjectId) -> bytes:
-        """Return an object of the hub with the names and dates of the project.
+        """Return an object of the hub with the names and dates of the key.
 
         Args:
             content: the Part 10 file.
@@ -60,9 +91,7 @@ class Rekeying:
             BadFile: A value in it is not what the door lets pass.
         """
         parsed = read_file(content, sequence_tags())
-        profile = load_profile(DEFAULT_PROFILE)
-        context = context_of(_as_patient(subject_id), self._project, profile)
-        elements = _rekeyed(parsed.elements, context)
+        elements = _rekeyed(parsed.elements, self._context(subject_id))
         return part10(
             write_dataset(elements, parsed.transfer_syntax_uid),
             sop_class_uid=_text(elements[_SOP_CLASS]),
@@ -70,33 +99,62 @@ class Rekeying:
             transfer_syntax_uid=parsed.transfer_syntax_uid,
         )
 
+    def _context(self, subject_id: SubjectId) -> Context:
+        return context_of(_as_patient(subject_id), self._key, load_profile(DEFAULT_PROFILE))
+
 
 def _rekeyed(elements: Dataset, context: Context) -> Dataset:
-    return {
-        tag: _element(tag, element, context)
-        for tag, element in elements.items()
-        if not (tag >> 16 & 1 and tag not in facts() and element.vr in _OPAQUE_VRS)
-    }
+    kept: Dataset = {}
+    for tag, element in elements.items():
+        vr = element.vr
+        if tag >> 16 & 1 and tag not in facts():
+            vr = _private_vr(elements, tag)
+            if vr in _OPAQUE_VRS:
+                continue
+        kept[tag] = _element(tag, element, context, vr=vr)
+    return kept
 
 
-def _element(tag: int, element: Element, context: Context) -> Element:
+def _private_vr(elements: Dataset, tag: int) -> str:
+    """Return what a private value is; an implicit file does not say it, the safe list may."""
+    if elements[tag].vr:
+        return elements[tag].vr
+    if is_creator(tag):
+        return "LO"
+    safe = safe_attribute(elements, tag)
+    return safe.vr if safe else ""
+
+
+def _element(tag: int, element: Element, context: Context, *, vr: str = "") -> Element:
     if element.items is not None:
         return element._replace(items=tuple(_rekeyed(item, context) for item in element.items))
     fact = facts().get(tag)
-    by_vr = _RULES_BY_VR.get(element.vr, "")
-    rule = fact.rule if fact and fact.rule in _RULES else by_vr
-    is_empty = bytes(element.value).strip(b"\0 ") in {b"", PLACEHOLDER}
-    if not rule or (is_empty and rule != "subject"):
-        return element
     # An implicit file does not say its VRs; the dictionary does.
-    attribute = _attribute(tag, element.vr or (fact.vr if fact else ""), rule)
-    value = _RULES[rule](bytes(element.value), attribute, context)
+    vr = vr or element.vr or (fact.vr if fact else "")
+    rule = fact.rule if fact and fact.rule in _RULES else _RULES_BY_VR.get(vr, "")
+    if not rule:
+        return _text_element(element, context) if vr in _TEXT_VRS else element
+    plain = bytes(element.value).strip(b"\0 ")
+    if rule != "subject" and (plain in {b"", PLACEHOLDER} or plain in _DUMMIES):
+        return element
+    value = _RULES[rule](bytes(element.value), _attribute(tag, vr, rule), context)
     if value is None:
         raise BadFile(
             f"attribute {tag:08X} holds a value that does not pass the door",
-            hint="Let the study pass the door again, then make the release once more.",
+            hint="Let the study pass the door again, then run this once more.",
         )
     return element._replace(value=value)
+
+
+def _text_element(element: Element, context: Context) -> Element:
+    if b"[" not in bytes(element.value):
+        return element
+    # The door writes UTF-8 where a text is not ASCII.
+    text = bytes(element.value).decode("utf-8", "surrogateescape")
+    moved = rekey_text(text, context)
+    if moved == text:
+        return element
+    return element._replace(value=moved.encode("utf-8", "surrogateescape"))
 
 
 def _attribute(tag: int, vr: str, rule: str) -> Attribute:

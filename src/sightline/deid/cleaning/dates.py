@@ -63,11 +63,22 @@ def find_dates(text: str, languages: Languages, clock: Clock) -> Iterator[Found]
 
 def is_moved(text: str, languages: Languages) -> bool:
     """Tell whether a text is one date, as stands within the brackets of a moved one."""
+    return _whole(text, languages, Clock(1, frozenset())) is not None
+
+
+def moved_once_more(text: str, languages: Languages, clock: Clock) -> str:
+    """Return what takes the place of a moved date, brackets and all, when it moves once more."""
+    found = _whole(text, languages, clock)
+    return found.surrogate if found else NO_DATE
+
+
+def _whole(text: str, languages: Languages, clock: Clock) -> Found | None:
+    """Find the one date that a text is; some forms are dates only after a word that leads."""
     for lead in ("", "in ", "on "):
-        for each in find_dates(lead + text, languages, Clock(1, frozenset())):
+        for each in find_dates(lead + text, languages, clock):
             if each.start <= len(lead) and each.end == len(lead) + len(text):
-                return True
-    return False
+                return each
+    return None
 
 
 class _Forms(NamedTuple):
