@@ -159,6 +159,37 @@ def test_releases_are_by_project_and_on_record(
     assert public.returncode == 0, public.stderr
 
 
+def test_rotate_gives_new_names_and_names_what_is_left_to_do(
+    run: Run, settings: Settings, subject: str, tmp_path: Path
+) -> None:
+    assert run("export", "chests", tmp_path / "x", "--project", "trial-7", *WHO).returncode == 0
+    key = run("vault", "public-key").stdout
+    planned = run("vault", "rotate", "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    assert "would be rotated\t2 instances of 1 subjects" in planned.stdout
+    nameless = run("vault", "rotate")
+    assert nameless.returncode == 1
+    assert "--by NAME and --reason TEXT" in nameless.stderr
+    hub = Hub.open(settings)
+    busy = run("vault", "rotate", *WHO)
+    hub.close()
+    assert busy.returncode == 1
+    assert "Stop `sightline up`" in busy.stderr
+    assert run("trace", subject, "--down").returncode == 0
+    done = run("vault", "rotate", *WHO)
+    assert done.returncode == 0, done.stderr
+    assert "rotated\t2 instances of 1 subjects" in done.stdout
+    assert "yours to do\tproject trial-7" in done.stdout
+    assert "yours to do\tbackups of the hub" in done.stdout
+    assert run("trace", subject, "--down").returncode == 1
+    assert run("vault", "public-key").stdout != key
+    assert run("deid", "verify").stdout == "1 studies, 2 instances, 0 faults\n"
+    assert run("verify").returncode == 0
+    assert actions(settings)[-2:] == ["vault_rotating", "vault_rotated"]
+    log = run("audit", "verify")
+    assert log.returncode == 0
+
+
 def test_destroy_asks_for_the_fingerprint_and_names_what_is_left_to_do(
     run: Run, settings: Settings, subject: str, tmp_path: Path
 ) -> None:

@@ -7,7 +7,8 @@ from typing import Protocol
 
 import pytest
 
-from sightline.deid.vault import KEY_FILE, Vault
+from sightline.deid.key_file import KEY_FILE
+from sightline.deid.vault import Vault
 from sightline.formats.dicom_file import read_header
 from sightline.values.identity import Digest, InstanceUid, LineageId, Patient, SeriesUid, StudyUid
 from sightline.values.study import IdentifiedInstance, IdentifiedStudy

@@ -39,6 +39,11 @@ class House:
         self.archive.close()
         self.hub.close()
 
+    def reopen(self) -> None:
+        """Open hub and door anew, as another process would."""
+        self.hub.close()
+        self.hub, self.door = Hub.open(self.settings), HubDoor.open(self.settings)
+
     def receive(self, number: int, patient_id: str, **attributes: object) -> StudyUid:
         """Keep a study of a few slices."""
         uid = f"{ROOT}.{number}"
@@ -64,7 +69,11 @@ class House:
 
     def subject(self, patient_id: str) -> SubjectId:
         """Tell whom a patient is in the hub."""
-        return Vault.open(self.settings).pseudonym(Patient(patient_id=patient_id))
+        return self.subject_of(Patient(patient_id=patient_id))
+
+    def subject_of(self, patient: Patient) -> SubjectId:
+        """Tell whom an identified person is in the hub."""
+        return Vault.open(self.settings).pseudonym(patient)
 
     def audited(self, actions: str) -> list[Entry]:
         return entries(self.archive.database, actions=actions)

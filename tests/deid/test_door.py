@@ -79,7 +79,12 @@ def hostile_study(folder: Path, content: bytes, sop_class_uid: str) -> Identifie
 
 
 def canary_passage(
-    folder: Path, sop_class_uid: str, syntax: str, canaries: hostile.Canaries | None = None
+    folder: Path,
+    sop_class_uid: str,
+    syntax: str,
+    canaries: hostile.Canaries | None = None,
+    *,
+    vault: Vault | None = None,
 ) -> Passage:
     canaries = canaries or hostile.Canaries()
     tree = hostile.hostile(sop_class_uid, canaries)
@@ -94,7 +99,7 @@ def canary_passage(
     study = hostile_study(folder, content, sop_class_uid)
     if is_shown:
         study = seen_by_a_person(study)
-    return pass_door(study, vault_at(folder / "vault"))
+    return pass_door(study, vault or vault_at(folder / "vault"))
 
 
 def seen_by_a_person(study: IdentifiedStudy) -> IdentifiedStudy:

@@ -13,6 +13,7 @@ from sightline.deid.cleaning.spans import CleanedText
 from sightline.deid.free_text import LONGEST, TOO_LONG, clean_text
 from sightline.deid.known_identifiers import KnownIdentifiers
 from sightline.errors import UnknownName
+from sightline.values.identity import Patient
 from tests.deid.reports.judging import judging_reports
 from tests.deid.reports.scoring import rebuilt, score_of
 from tests.deid.reports.tuning import tuning_reports
@@ -135,7 +136,7 @@ def test_one_person_is_one_surrogate_in_every_text_of_a_patient() -> None:
     assert numbers[0] == numbers[1] != numbers[2]
     again = clean_text("signed by KOWALCZYK", NOTHING, CONTEXT).text
     assert re.findall(r"\[NAME (\d{5})\]", again) == numbers[:1]
-    other = dataclasses.replace(CONTEXT, subject_id=type(CONTEXT.subject_id)("S-OTHER"))
+    other = dataclasses.replace(CONTEXT, patient=Patient(patient_id="OTHER"))
     assert numbers[0] not in clean_text("Dr. Kowalczyk", NOTHING, other).text
 
 

@@ -12,7 +12,7 @@ from sightline.deid.dataset import Dataset, read_file
 from sightline.deid.keep_list import keep_list
 from sightline.deid.profile import Profile
 from sightline.deid.walk import Walk
-from sightline.values.identity import SubjectId
+from sightline.values.identity import Patient, SubjectId
 from tests.deid import hostile
 from tests.deid.rules import VAULT
 
@@ -146,7 +146,11 @@ def cleaned(options: tuple[str, ...], place: str) -> Dataset:
     offset_days = 0 if "retain full dates" in options else OFFSET_DAYS
     keep = keep_list(profile)
     context = Context(
-        vault=VAULT, subject_id=SubjectId("S-A"), offset_days=offset_days, keep_list=keep
+        vault=VAULT,
+        subject_id=SubjectId("S-A"),
+        patient=Patient(patient_id="P"),
+        offset_days=offset_days,
+        keep_list=keep,
     )
     parsed = read_file(contents()[place], keep.sequences)
     passed = Walk(context).clean(parsed.elements, "ct-image")

@@ -1,6 +1,7 @@
 """Re-keyed objects: new names and dates, the same everything else."""
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,9 +22,10 @@ from sightline.formats.dicom_image import read_volume
 from sightline.formats.seg import read_seg
 from sightline.phantoms.people import visit
 from sightline.phantoms.series import write_series
-from sightline.values.identity import HubInstanceUid, HubSeriesUid, SubjectId
+from sightline.values.identity import HubInstanceUid, HubSeriesUid, Patient, SubjectId
 from sightline.values.study import DeidentifiedStudy
 from tests.deid import hostile
+from tests.deid.conftest import KEY
 from tests.deid.rules import KEEP
 from tests.deid.studies import general, pass_files, private_uids, read, results_of, volume, written
 from tests.deid.test_door import PASSING, SYNTAXES, canary_passage
@@ -167,6 +169,37 @@ def test_whatever_passes_the_door_is_rekeyed_in_every_syntax(
     assert not {each for each in uids_of(old) & uids_of(new) if not is_standard(each)}
 
 
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("sop_class_uid", [hostile.CT, PASSING[0], PASSING[-1]])
+def test_two_keys_at_the_door_are_one_after_the_other_in_every_syntax(
+    tmp_path: Path, sop_class_uid: str, syntax: str
+) -> None:
+    _assert_door_and_rekeying_agree(tmp_path, sop_class_uid, syntax)
+
+
+@pytest.mark.parametrize("sop_class_uid", PASSING)
+def test_two_keys_at_the_door_are_one_after_the_other_for_every_kind(
+    tmp_path: Path, sop_class_uid: str
+) -> None:
+    _assert_door_and_rekeying_agree(tmp_path, sop_class_uid, hostile.EXPLICIT)
+
+
+def _assert_door_and_rekeying_agree(folder: Path, sop_class_uid: str, syntax: str) -> None:
+    """What is in a rotated hub and what passes its door later are the same, byte for byte."""
+    both = Vault(bytes(range(50, 82)), inner=Vault(KEY))
+    inner = canary_passage(folder, sop_class_uid, syntax, Vault(KEY)).study
+    passed = canary_passage(folder, sop_class_uid, syntax, both).study
+    assert inner is not None
+    assert passed is not None
+    (before,), (after,) = inner.instances, passed.instances
+    names = Rekeying(both.layer)
+    assert names.content(before.content, inner.subject_id) == after.content
+    assert names.subject(inner.subject_id) == passed.subject_id
+    assert (names.instance(before.uid), names.series(before.series_uid), names.uid(inner.uid)) == (
+        *(after.uid, after.series_uid, passed.uid),
+    )
+
+
 def flat(elements: Dataset) -> Iterator[tuple[int, bytes]]:
     for tag, element in elements.items():
         yield tag, bytes(element.value)
@@ -263,6 +296,61 @@ def test_safe_private_values_of_an_implicit_file_stay(
         0x00990010: b"NQHeader",
         0x00991002: names.instance(HubInstanceUid(vault.uid("1.2.3.4711"))).encode(),
     }
+
+
+def test_what_stands_for_a_date_is_not_moved(tmp_path: Path, vault: Vault, names: Rekeying) -> None:
+    """Moved, it would tell everybody by how many days."""
+    before = study(tmp_path, vault).instances[0]
+    parsed = read_file(before.content, ())
+    dummies = {
+        0x00080022: Element("DA", b"19000101"),
+        0x0008002A: Element("DT", b"19000101000000"),
+        0x00080023: Element("DA", b"20240131"),
+    }
+    content = part10(
+        write_dataset(parsed.elements | dummies, parsed.transfer_syntax_uid),
+        sop_class_uid=before.sop_class_uid,
+        sop_instance_uid=before.uid,
+        transfer_syntax_uid=parsed.transfer_syntax_uid,
+    )
+    after = read(names.content(content, SubjectId("S-AAAAAAAAAA")))
+    assert after.AcquisitionDate == "19000101"
+    assert after.AcquisitionDateTime == "19000101000000"
+    assert after.ContentDate not in {"20240131", "19000101"}
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ("seen [MOVED 20240130] here", "seen [MOVED 20240129] here"),
+        ("seen [MOVED 2024-03-01] here", "seen [MOVED 2024-02-29] here"),
+        ("am [MOVED 13.01.2024] gesehen", "am [MOVED 12.01.2024] gesehen"),
+        ("am [MOVED 1. März 2024] gesehen", "am [MOVED 29. Februar 2024] gesehen"),
+        ("on [MOVED Tuesday, January 30, 2024]", "on [MOVED Monday, January 29, 2024]"),
+        ("on [MOVED 01/30/2024] seen", "on [MOVED 01/29/2024] seen"),
+        ("on [MOVED 04/04/2024] seen", "on [MOVED 04/03/2024] seen"),
+        ("[PATIENT] [ID] 03/04 [DATE]", "[PATIENT] [ID] 03/04 [DATE]"),
+        ("[MOVED by Mister X]", "[DATE]"),
+        ("no bracket 20240130", "no bracket 20240130"),
+    ],
+)
+def test_dates_in_cleaned_texts_move_once_more(vault: Vault, given: str, left: str) -> None:
+    subject = next(
+        each
+        for number in range(100_000)
+        if vault.date_offset_days(Patient(patient_id=(each := f"S-{number:010}"))) == 1
+    )
+    assert Rekeying(vault).text(given, SubjectId(subject)) == left
+
+
+def test_people_in_cleaned_texts_are_numbered_anew(vault: Vault) -> None:
+    names, subject = Rekeying(vault), SubjectId("S-AAAAAAAAAA")
+    after = names.text("Dr. [NAME 00429] and [NAME 12345], then [NAME 00429]", subject)
+    numbers = re.findall(r"\[NAME (\d{5})\]", after)
+    assert numbers[0] == numbers[2] != numbers[1]
+    assert not {"00429", "12345"} & {*numbers}
+    other = names.text("Dr. [NAME 00429]", SubjectId("S-BBBBBBBBBB"))
+    assert numbers[0] not in other
 
 
 def test_a_value_that_never_passed_the_door_is_an_error(vault: Vault, tmp_path: Path) -> None:

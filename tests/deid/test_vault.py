@@ -3,13 +3,15 @@
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline.deid.vault import FINGERPRINT_FILE, KEY_FILE, WORDS_FILE, Vault
+from sightline.deid.key_file import KEY_FILE, NEXT_KEY_FILE, begin_next, read_keys, take_next
+from sightline.deid.vault import FINGERPRINT_FILE, WORDS_FILE, Vault
 from sightline.errors import BadSettings
 from sightline.settings import Settings
 from sightline.values.identity import Patient
@@ -153,6 +155,83 @@ def test_pseudonym_is_stable_and_tells_nothing(patient_id: str, issuer: str) -> 
     assert len(subject) == 12
     assert subject[2:].isalnum()
     assert 1 <= Vault(KEY).date_offset_days(patient) <= 3650
+
+
+def layered(*numbers: int) -> Vault:
+    vault = Vault(bytes(32))
+    for number in numbers:
+        vault = Vault(bytes([number]) * 32, inner=vault)
+    return vault
+
+
+def test_a_key_around_a_key_names_what_that_one_named() -> None:
+    one, two = layered(), layered(1)
+    subject = Patient(patient_id=one.pseudonym(ADA))
+    assert two.pseudonym(ADA) == two.layer.pseudonym(subject) != one.pseudonym(ADA)
+    assert two.uid("1.2.3") == two.layer.uid(one.uid("1.2.3"))
+    assert two.reader("Roe^Jane") == two.layer.reader(one.reader("Roe^Jane"))
+    assert two.reader("^^") == ""
+    assert two.date_moves(ADA) == (one.date_offset_days(ADA), two.layer.date_offset_days(subject))
+    assert two.date_offset_days(ADA) == sum(two.date_moves(ADA))
+    number = f"{one.person_number(ADA, 'roe'):05}"
+    assert two.person_number(ADA, "roe") == two.layer.person_number(subject, number)
+
+
+def test_the_inner_keys_give_none_of_the_names_of_the_outer() -> None:
+    vaults = [layered(), layered(1), layered(1, 2), layered(2), layered(1).layer]
+    for name in (
+        *(lambda vault: vault.pseudonym(ADA), lambda vault: vault.uid("1.2.3")),
+        *(lambda vault: vault.reader("Roe"), lambda vault: vault.fingerprint),
+        *(lambda vault: vault.derived("signature"), lambda vault: vault.date_offset_days(ADA)),
+    ):
+        assert len({name(vault) for vault in vaults}) == len(vaults)
+
+
+def test_the_next_key_is_made_once_and_then_taken(tmp_path: Path) -> None:
+    vault_at(tmp_path)
+    begin_next(tmp_path)
+    following = read_keys(tmp_path / NEXT_KEY_FILE)
+    assert following[0] == KEY
+    assert stat.S_IMODE((tmp_path / NEXT_KEY_FILE).stat().st_mode) == 0o600
+    begin_next(tmp_path)
+    assert read_keys(tmp_path / NEXT_KEY_FILE) == following
+    assert Vault.at(tmp_path).fingerprint == Vault(KEY).fingerprint
+    for _ in range(2):
+        take_next(tmp_path)
+        assert read_keys(tmp_path / KEY_FILE) == following
+    vault = Vault.at(tmp_path)
+    assert vault.inner is not None
+    assert vault.inner.pseudonym(ADA) == Vault(KEY).pseudonym(ADA)
+    begin_next(tmp_path)
+    assert read_keys(tmp_path / NEXT_KEY_FILE)[:2] == following
+
+
+def test_a_next_key_of_another_vault_is_not_taken(tmp_path: Path) -> None:
+    vault_at(tmp_path, bytes(32))
+    begin_next(tmp_path)
+    vault_at(tmp_path)
+    begin_next(tmp_path)
+    assert read_keys(tmp_path / NEXT_KEY_FILE)[0] == KEY
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace("vault 2", "vault 1"),
+        lambda text: text.replace("vault 2", "vault 3"),
+        lambda text: "\n".join(text.split("\n")[:2] + text.split("\n")[3:]),
+        lambda text: text[:-9],
+        lambda text: text.replace("0a0b", "0a0c"),
+    ],
+)
+def test_a_damaged_key_of_two_is_found(tmp_path: Path, damage: Callable[[str], str]) -> None:
+    vault_at(tmp_path)
+    begin_next(tmp_path)
+    take_next(tmp_path)
+    text = (tmp_path / KEY_FILE).read_text()
+    (tmp_path / KEY_FILE).write_text(damage(text))
+    with pytest.raises(BadSettings, match="damaged"):
+        Vault.at(tmp_path)
 
 
 def test_words_of_the_site_are_read(tmp_path: Path) -> None:

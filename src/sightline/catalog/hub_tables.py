@@ -97,6 +97,8 @@ COLLECTION_MEMBER = sa.Table(
     sa.Column("annotation_digest", sa.String),
     sa.Column("split", sa.String, nullable=False),
     sa.Column("reason", sa.String, nullable=False),
+    # In the order of the names that the series had before the key was rotated.
+    sa.Column("place", sa.Integer),
 )
 
 RUN = sa.Table(

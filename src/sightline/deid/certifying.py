@@ -54,6 +54,11 @@ def sign(certificate: Certificate, vault: Vault) -> Certificate:
     return dataclasses.replace(named, signature=signer.sign(signed_bytes(named)))
 
 
+def is_sound(certificate: Certificate, vault: Vault) -> bool:
+    """Tell whether the hub of a vault signed a certificate as it is."""
+    return not _problem_of(certificate, Signer(vault).public_key)
+
+
 def verify_hub(
     hub: Hub,
     public_key: str,

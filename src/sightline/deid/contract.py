@@ -21,7 +21,9 @@ class Context:
     """For whom and where a value is cleaned.
 
     Attributes:
+        patient: whose values they are, as `vault` names them.
         offset_days: by how many days dates move back; 0 where the profile keeps them.
+        moves: what makes up `offset_days`, one after the other; empty where it is one move.
         keep_list: what may pass.
         charset: Python codec of the instance's text.
         site_words: words that may stand in text besides the lists of this room.
@@ -32,12 +34,14 @@ class Context:
 
     vault: Vault
     subject_id: SubjectId
+    patient: Patient = dataclasses.field(repr=False)
     offset_days: int
     keep_list: KeepList
     charset: str = "latin-1"
     site_words: Words = NO_WORDS
     names: Words = NO_WORDS
     known: KnownIdentifiers | None = None
+    moves: tuple[int, ...] = ()
 
 
 def trial_context() -> Context:
@@ -53,11 +57,13 @@ def name_of(uid: str, vault: Vault, profile: Profile) -> str:
 
 def context_of(patient: Patient, vault: Vault, profile: Profile) -> Context:
     """Return the context of one patient's values."""
-    keeps_dates = profile.has("retain full dates")
+    moves = () if profile.has("retain full dates") else vault.date_moves(patient)
     return Context(
         vault=vault,
         subject_id=vault.pseudonym(patient),
-        offset_days=0 if keeps_dates else vault.date_offset_days(patient),
+        patient=patient,
+        offset_days=sum(moves),
+        moves=moves,
         keep_list=keep_list(profile),
         site_words=vault.words,
     )
@@ -114,6 +120,7 @@ RULES: Registry[Rule] = Registry(
             "head_place",
             "hub_door",
             "keep_list",
+            "key_file",
             "known_identifiers",
             "languages",
             "marks",
@@ -131,6 +138,9 @@ RULES: Registry[Rule] = Registry(
             "rekeying",
             "releasing",
             "reports",
+            "rotating_objects",
+            "rotating_rows",
+            "rotation",
             "signing",
             "solids",
             "study_files",

@@ -21,11 +21,13 @@ _WHOLE_DATE = 8
 
 def clean(value: bytes, attribute: Attribute, context: Context) -> bytes | None:
     """Move each date of a value; None where one of them is none."""
-    text = value.decode("latin-1").strip("\0 ")
-    moved = [_moved(each.strip(), attribute.vr, context.offset_days) for each in text.split("\\")]
-    if any(each is None for each in moved):
-        return None
-    return "\\".join(each or "" for each in moved).encode("ascii")
+    texts = value.decode("latin-1").strip("\0 ").split("\\")
+    for days in context.moves or (context.offset_days,):
+        moved = [_moved(each.strip(), attribute.vr, days) for each in texts]
+        texts = [each for each in moved if each is not None]
+        if len(texts) < len(moved):
+            return None
+    return "\\".join(texts).encode("ascii")
 
 
 def _moved(text: str, vr: str, days: int) -> str | None:

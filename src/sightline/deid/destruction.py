@@ -2,29 +2,30 @@
 
 import dataclasses
 import json
-import os
-import secrets
 from pathlib import Path
 
 from sightline import clock, log
 from sightline.archive.patients import Occasion
-from sightline.deid.escrow import PUBLIC_FILE, RECORDS_DIR
+from sightline.deid.escrow import EARLIER_DIR, NEXT_DIR, PUBLIC_FILE, RECORDS_DIR
+from sightline.deid.key_file import KEY_FILE, NEXT_KEY_FILE
 from sightline.deid.projects import PROJECTS_DIR
 from sightline.deid.recording import Book, check_told
+from sightline.deid.rotating_objects import BOOK_FILE, drop_unfinished_objects
+from sightline.deid.rotating_rows import NEXT_CATALOG_FILE
 from sightline.deid.signing import Signer
-from sightline.deid.vault import KEY_FILE, WORDS_FILE, Vault, destroyed_file
+from sightline.deid.vault import WORDS_FILE, Vault, destroyed_file
 from sightline.errors import BadSettings, Refused
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import count_result_links, cut_result_links
 from sightline.settings import Settings
-from sightline.store.durable import sync_folder, write_durably
+from sightline.store.durable import overwrite, sync_folder, write_durably
 
 _log = log.get("deid")
 
 _FORMAT, _VERSION = "sightline-vault-destroyed", 1
 _SHORT = 16
-_NAMES = (KEY_FILE, WORDS_FILE, PUBLIC_FILE)
-_FOLDERS = (RECORDS_DIR, PROJECTS_DIR)
+_NAMES = (KEY_FILE, NEXT_KEY_FILE, WORDS_FILE, PUBLIC_FILE)
+_FOLDERS = (RECORDS_DIR, NEXT_DIR, EARLIER_DIR, PROJECTS_DIR)
 # What a crash left of a file that was being made.
 _UNFINISHED = (".key-*", ".salt-*", ".incoming-*")
 
@@ -97,6 +98,7 @@ def destroy(book: Book, hub: Hub, *, confirmed: str, occasion: Occasion) -> Dest
     for name in planned.files:
         overwrite(book.settings.vault_dir / name)
     _remove_folders(book.settings.vault_dir)
+    _forget_rotation(book.settings, hub)
     cut_result_links(hub)
     reason = f"{len(planned.files)} files and {planned.links} links are gone"
     book.record("vault_destroyed", objects, actor=occasion.actor, reason=reason)
@@ -125,18 +127,10 @@ def public_key_of(settings: Settings) -> str:
     return Signer(Vault.open(settings)).public_key
 
 
-def overwrite(path: Path) -> None:
-    """Write over a file, make that durable, and unlink it, durably too.
-
-    On a disk that moves what is written (flash, copy-on-write) the old bytes may survive.
-    """
-    with path.open("r+b") as file:
-        size = path.stat().st_size
-        file.write(secrets.token_bytes(size))
-        file.flush()
-        os.fsync(file.fileno())
-    path.unlink()
-    sync_folder(path.parent)
+def _forget_rotation(settings: Settings, hub: Hub) -> None:
+    """Remove what a rotation made that was cut off, and can never be ended now."""
+    drop_unfinished_objects(hub, settings.hub_dir / BOOK_FILE)
+    (settings.hub_dir / NEXT_CATALOG_FILE).unlink(missing_ok=True)
 
 
 def _mark(settings: Settings) -> None:

@@ -4,11 +4,16 @@ When a subject is named, the patient's identity is sealed to the public half of 
 fresh X25519 key pair (RFC 7748), HKDF-SHA256, ChaCha20-Poly1305 (RFC 8439). The private half lies
 in a file that is taken away, under a passphrase (scrypt, RFC 7914). Whoever has the vault alone
 reads no record; whoever has the secret alone has no records.
+
+A record is bound to its subject. When the subject gets another name, it cannot be sealed anew: the
+name that it is bound to stands in it then, under a key derived from the hub's (version 2).
 """
 
 import dataclasses
 import json
 import secrets
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +25,21 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from sightline import clock, log
+from sightline.deid.vault import Vault
 from sightline.errors import BadFile, BadSettings, Refused
-from sightline.store.durable import make_folder, write_durably
+from sightline.store.durable import make_folder, overwrite, sync_folder, write_durably
 from sightline.values.identity import Patient, SubjectId
 
 _log = log.get("deid")
 
 PUBLIC_FILE = "escrow.public"
 RECORDS_DIR = "escrow"
+NEXT_DIR, EARLIER_DIR = "escrow.next", "escrow.before"
+"""Records under the names of the key that is to follow, and under those that have gone."""
 SHORTEST_PASSPHRASE = 12
 
 _PUBLIC, _SECRET, _RECORD = "sightline-escrow-key", "sightline-escrow-secret", "sightline-escrow"
-_VERSION = 1
+_VERSION, _RENAMED = 1, 2
 _KEY_BYTES = 32
 _N, _R, _P = 2**16, 8, 1
 """64 MiB and a fifth of a second a try."""
@@ -158,6 +166,7 @@ def open_identity(folder: Path, subject_id: SubjectId, secret: EscrowSecret) -> 
     Raises:
         Refused: Nothing is kept of the subject, or it is sealed to another key.
         BadFile: The record is damaged, or was put under another subject.
+        BadSettings: The record was renamed, and the hub's key is damaged or missing.
     """
     path = _record_file(folder, secret.key_id, subject_id)
     if not path.exists():
@@ -168,7 +177,10 @@ def open_identity(folder: Path, subject_id: SubjectId, secret: EscrowSecret) -> 
         shared = secret.private.exchange(X25519PublicKey.from_public_bytes(ephemeral))
         public = secret.private.public_key().public_bytes_raw()
         cipher = ChaCha20Poly1305(_record_key(shared, ephemeral, public))
-        return Patient(**json.loads(cipher.decrypt(_NONCE, sealed, subject_id.encode())))
+        bound_to = subject_id
+        if document["version"] == _RENAMED:
+            bound_to = _bound_to(document, subject_id, Vault.at(folder, may_make=False))
+        return Patient(**json.loads(cipher.decrypt(_NONCE, sealed, bound_to.encode())))
     except (InvalidTag, KeyError, TypeError, ValueError) as error:
         raise _damaged() from error
 
@@ -176,6 +188,72 @@ def open_identity(folder: Path, subject_id: SubjectId, secret: EscrowSecret) -> 
 def has_records(folder: Path) -> bool:
     """Tell whether identities are kept, or will be."""
     return public_key(folder) is not None or (folder / RECORDS_DIR).exists()
+
+
+def count_records(folder: Path) -> int:
+    """Return how many sealed identities there are."""
+    return sum(1 for _ in (folder / RECORDS_DIR).rglob("*.json"))
+
+
+def rename_records(
+    folder: Path, *, before: Vault, after: Vault, rename: Callable[[SubjectId], SubjectId]
+) -> int:
+    """Write every record under the next name of its subject, beside; return how many there are.
+
+    Args:
+        folder: of the vault.
+        before: the names as they are.
+        after: the names that follow.
+        rename: tells the next name of a subject.
+
+    Raises:
+        BadFile: A record is damaged.
+        OSError: A file cannot be made durable.
+    """
+    shutil.rmtree(folder / NEXT_DIR, ignore_errors=True)
+    records = sorted((folder / RECORDS_DIR).rglob("*.json"))
+    for path in records:
+        document, named = _read(path.read_bytes(), _RECORD), SubjectId(path.stem)
+        bound_to = named
+        if document["version"] == _RENAMED:
+            bound_to = _bound_to(document, named, before)
+        following = rename(named)
+        bound = _name_cipher(after, following).encrypt(_NONCE, bound_to.encode(), b"").hex()
+        target = _record_file(folder, path.parent.parent.name, following, records=NEXT_DIR)
+        make_folder(target.parent)
+        content = _json(document | {"version": _RENAMED, "bound_to": bound})
+        write_durably(target, content, mode=0o600)
+    return len(records)
+
+
+def take_renamed_records(folder: Path) -> None:
+    """Let the records under the next names be the records; a repeat goes on where it stopped.
+
+    Raises:
+        OSError: A file cannot be written over or removed.
+    """
+    following, now, earlier = (folder / name for name in (NEXT_DIR, RECORDS_DIR, EARLIER_DIR))
+    if following.exists():
+        if now.exists():
+            now.rename(earlier)
+        following.rename(now)
+        sync_folder(folder)
+    for path in sorted(earlier.rglob("*.json")):
+        overwrite(path)
+    shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _bound_to(document: dict[str, Any], named: SubjectId, vault: Vault) -> SubjectId:
+    """Return the name that a renamed record was sealed under."""
+    try:
+        sealed = bytes.fromhex(document["bound_to"])
+        return SubjectId(_name_cipher(vault, named).decrypt(_NONCE, sealed, b"").decode())
+    except (InvalidTag, KeyError, TypeError, ValueError) as error:
+        raise _damaged() from error
+
+
+def _name_cipher(vault: Vault, subject_id: SubjectId) -> ChaCha20Poly1305:
+    return ChaCha20Poly1305(vault.derived("escrow name", subject_id))
 
 
 def _sealed(public: bytes, subject_id: SubjectId, patient: Patient) -> bytes:
@@ -221,8 +299,10 @@ def _not_kept(folder: Path, subject_id: SubjectId) -> Refused:
     )
 
 
-def _record_file(folder: Path, key_id: str, subject_id: SubjectId) -> Path:
-    return folder / RECORDS_DIR / key_id / subject_id[2:4] / f"{subject_id}.json"
+def _record_file(
+    folder: Path, key_id: str, subject_id: SubjectId, *, records: str = RECORDS_DIR
+) -> Path:
+    return folder / records / key_id / subject_id[2:4] / f"{subject_id}.json"
 
 
 def _id_of(public: bytes) -> str:
@@ -242,7 +322,8 @@ def _read(content: bytes, form: str) -> dict[str, Any]:
         raise BadFile(
             f"the file is no {form}", hint="Give the file that `sightline vault escrow-key` wrote."
         )
-    if document.get("version") != _VERSION:
+    versions = {_VERSION, _RENAMED} if form == _RECORD else {_VERSION}
+    if document.get("version") not in versions:
         raise BadFile(
             f"the file is a {form} of version {document.get('version')!r}",
             hint="Read it with a newer Sightline.",

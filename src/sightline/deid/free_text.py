@@ -151,7 +151,7 @@ def _names(
         if person == PATIENT:
             yield Found(start, end, "patient", "[PATIENT]")
         else:
-            number = context.vault.person_number(context.subject_id, person)
+            number = context.vault.person_number(context.patient, person)
             yield Found(start, end, "name", f"[NAME {number:05}]")
 
 

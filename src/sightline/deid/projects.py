@@ -49,9 +49,14 @@ def find_project(vault: Vault, name: str) -> Vault:
     """
     path = _salt_file(vault, name)
     if not path.exists():
-        known = ", ".join(sorted(each.stem for each in path.parent.glob("*.json")))
+        known = ", ".join(project_names(path.parent.parent))
         raise UnknownName(f"there is no project {name}", hint=f"Known: {known or 'none'}.")
     return open_project(vault, name)
+
+
+def project_names(folder: Path) -> tuple[str, ...]:
+    """Return which projects of a vault's folder got releases."""
+    return tuple(sorted(each.stem for each in (folder / PROJECTS_DIR).glob("*.json")))
 
 
 def _salt_file(vault: Vault, name: str) -> Path:

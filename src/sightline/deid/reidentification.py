@@ -64,6 +64,9 @@ def reidentify(
 def subject_of_release(book: Book, hub: Hub, *, project: str, subject: str) -> str:
     """Return which subject of the hub a subject of a release is.
 
+    Of a release from before a rotation only the archive's patients can be told: no key leads back
+    from the hub's names to those that it had.
+
     Args:
         book: of the data directory.
         hub: its hub.
@@ -74,10 +77,20 @@ def subject_of_release(book: Book, hub: Hub, *, project: str, subject: str) -> s
         UnknownName: There is no such project, or it has no such subject.
         KeyDestroyed: The hub has no key any more.
     """
-    names = Rekeying(find_project(Vault.open(book.settings), project))
-    for each in sorted(_named(hub)):
+    vault = Vault.open(book.settings)
+    names = Rekeying(find_project(vault, project))
+    named = _named(hub)
+    for each in sorted(named):
         if names.subject(each) == subject:
             return each
+    earlier = vault.inner
+    while earlier is not None:
+        names = Rekeying(find_project(earlier, project))
+        for patient in _patients(book):
+            now = vault.pseudonym(patient)
+            if now in named and names.subject(earlier.pseudonym(patient)) == subject:
+                return now
+        earlier = earlier.inner
     raise UnknownName(
         f"no subject of the hub is called that in releases to {project}",
         hint="`splits.tsv` of a release lists its subjects.",

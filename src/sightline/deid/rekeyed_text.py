@@ -23,17 +23,27 @@ def rekey(value: bytes, attribute: Attribute, context: Context) -> bytes:
     if not any(mark in value for mark in _MARKS):
         return value
     text = value.decode("utf-8", "replace").rstrip("\0 ")
+    return rekeyed(text, context, longest=LONGEST_VALUES.get(attribute.vr)).encode()
+
+
+def rekeyed(text: str, context: Context, *, longest: int | None = None) -> str:
+    """Return a cleaned text with its dates moved once more, and its people numbered anew.
+
+    Args:
+        text: what the door let pass.
+        context: whose text it is, and by how many days and with which key it is changed.
+        longest: characters of a value; a date that makes it longer is taken out.
+    """
     languages = ordered_languages(list(words_in(text)), tuple(sorted(all_languages())))
     dates = list(find_moved_dates(text, languages, context.offset_days))
     names = list(_names(text, context))
-    longest = LONGEST_VALUES.get(attribute.vr)
     again = replaced(text, [*names, *dates]).text
     if longest is not None and any(len(each) > longest for each in again.split("\\")):
         again = replaced(text, [*names, *(each._replace(surrogate=NO_DATE) for each in dates)]).text
-    return again.encode()
+    return again
 
 
 def _names(text: str, context: Context) -> Iterator[Found]:
     for match in _NAME.finditer(text):
-        number = context.vault.person_number(context.subject_id, match[1])
+        number = context.vault.person_number(context.patient, match[1])
         yield Found(match.start(), match.end(), "name", f"[NAME {number:05}]")

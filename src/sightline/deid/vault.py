@@ -1,38 +1,35 @@
 """The vault: one key a hub, and everything that is derived from it.
 
 Private to this room. Whoever holds the key can compute the pseudonym of a patient they know;
-without it no pseudonym, UID or date leads back.
+without it no pseudonym, UID or date leads back. After a rotation there is a key around the key:
+what the inner one names, the outer one names anew, so that the inner one alone names nobody.
 """
 
 import base64
 import dataclasses
 import functools
-import hashlib
 import hmac
-import os
 import re
-import secrets
-import tempfile
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 from sightline import log
+from sightline.deid.key_file import KEY_FILE, make_key, read_keys
 from sightline.deid.vocabulary import words_of
 from sightline.errors import BadSettings, KeyDestroyed
+from sightline.hub.hub import check_whole
 from sightline.settings import Settings
-from sightline.store.durable import make_folder, sync_folder, write_durably
+from sightline.store.durable import make_folder, write_durably
 from sightline.values.identity import Patient, SubjectId
 
 _log = log.get("deid")
 
-KEY_FILE = "hub.key"
 WORDS_FILE = "words.txt"
 FINGERPRINT_FILE = "vault.fingerprint"
 DESTROYED_FILE = "vault.destroyed"
 
-_FORMAT = "sightline-vault 1"
-_KEY_BYTES = 32
 _MAX_OFFSET_DAYS = 3650
 _BLANKS = re.compile(r"\s+")
 _UUID_VERSION, _UUID_VARIANT = 0x8 << 76, 0b10 << 62
@@ -47,11 +44,13 @@ class Vault:
         words: further words of this site that may stand in descriptions and class names, from
             `words.txt` in the vault's folder.
         folder: where the key lies; None for a key that lies nowhere.
+        inner: whose names this key names anew; None where nothing was rotated yet.
     """
 
     _key: bytes = dataclasses.field(repr=False)
     words: frozenset[str] = frozenset()
     folder: Path | None = None
+    inner: "Vault | None" = None
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -61,10 +60,12 @@ class Vault:
             BadSettings: The key is damaged, or is missing or another one though the hub was
                 already in use.
             KeyDestroyed: The key was destroyed on purpose.
+            Refused: A rotation was cut off.
         """
         check_not_destroyed(settings)
-        vault = cls.at(settings.vault_dir, may_make=not _fingerprint_file(settings).exists())
-        _check_fingerprint(vault.fingerprint, _fingerprint_file(settings))
+        check_whole(settings)
+        vault = cls.at(settings.vault_dir, may_make=not fingerprint_file(settings).exists())
+        _check_fingerprint(vault.fingerprint, fingerprint_file(settings))
         return vault
 
     @classmethod
@@ -82,10 +83,23 @@ class Vault:
                     hint="Restore the vault folder from its backup. With a new key every known "
                     "patient would become somebody else; only to begin anew, remove the hub too.",
                 )
-            _make_key(path)
+            make_key(path)
         if path.stat().st_mode & 0o077:
             _log.warning("vault_key_is_open_to_others", hint="chmod 600 the key file")
-        return cls(_read_key(path), _read_words(folder / WORDS_FILE), folder)
+        return cls.of(read_keys(path), _read_words(folder / WORDS_FILE), folder)
+
+    @classmethod
+    def of(cls, keys: Sequence[bytes], words: frozenset[str], folder: Path) -> Self:
+        """Return the names of one or more keys, the innermost first."""
+        vault = cls(keys[0], words, folder)
+        for key in keys[1:]:
+            vault = cls(key, words, folder, vault)
+        return vault
+
+    @property
+    def layer(self) -> "Vault":
+        """The outermost key alone: it takes what the inner ones named."""
+        return Vault(self._key, self.words)
 
     def pseudonym(self, patient: Patient) -> SubjectId:
         """Return the subject a patient is in the hub, such as `S-4KQ7X2M5NA`.
@@ -93,44 +107,59 @@ class Vault:
         Issuer and patient id name the person. Blanks around them mean nothing in DICOM, so
         ` 123` is `123`; leading zeros and case do mean something.
         """
-        digest = self._digest("subject", *_person(patient))
+        digest = self._digest("subject", *_person(self._known(patient)))
         return SubjectId(f"S-{base64.b32encode(digest)[:10].decode()}")
 
     def date_offset_days(self, patient: Patient) -> int:
-        """Return by how many days all dates of a patient move back: 1 to 3650, never 0."""
-        digest = self._digest("dates", *_person(patient))
-        return 1 + int.from_bytes(digest[:8], "big") % _MAX_OFFSET_DAYS
+        """Return by how many days all dates of a patient move back: 1 to 3650 a key, never 0."""
+        return sum(self.date_moves(patient))
+
+    def date_moves(self, patient: Patient) -> tuple[int, ...]:
+        """Return by how many days each key moves the dates of a patient back, the innermost first.
+
+        Parts of dates, which lose their precision at each move, take one move after the other.
+        """
+        digest = self._digest("dates", *_person(self._known(patient)))
+        own = 1 + int.from_bytes(digest[:8], "big") % _MAX_OFFSET_DAYS
+        return (*(self.inner.date_moves(patient) if self.inner else ()), own)
 
     def uid(self, original: str) -> str:
         """Return the UID that stands for `original` in the hub: a UUID-derived `2.25.` one."""
-        return _keyed_uid(self._key, original)
+        return _keyed_uid(self._key, self.inner.uid(original) if self.inner else original)
 
     def reader(self, name: str) -> str:
         """Return the pseudonym of an author, such as `R-4KQ7X2M5NA`; empty for no name.
 
         Case, blanks and empty name components mean nothing.
         """
-        plain = _normal(name.replace("^", " ").replace("=", " ")).casefold()
+        given = self.inner.reader(name) if self.inner else name
+        plain = _normal(given.replace("^", " ").replace("=", " ")).casefold()
         if not plain:
             return ""
         return f"R-{base64.b32encode(self._digest('reader', plain))[:10].decode()}"
 
-    def person_number(self, subject_id: SubjectId, name: str) -> int:
-        """Return the number, 0 to 99999, by which texts of a subject tell a person from others."""
-        digest = self._digest("person", subject_id, name)
+    def person_number(self, patient: Patient, name: str) -> int:
+        """Return the number, 0 to 99999, by which texts of a patient tell a person from others."""
+        given = f"{self.inner.person_number(patient, name):05}" if self.inner else name
+        digest = self._digest("person", self.pseudonym(patient), given)
         return int.from_bytes(digest[:8], "big") % 100_000
 
     @property
     def fingerprint(self) -> str:
-        """Tell this key from others, without telling the key."""
-        return self._digest("fingerprint").hex()
+        """Tell this key, and those within it, from others, without telling any."""
+        return self._digest("fingerprint", *([self.inner.fingerprint] if self.inner else [])).hex()
 
     def derived(self, purpose: str, *parts: str) -> bytes:
         """Return a 32-byte key of its own for another purpose; it does not lead back to this one.
 
-        The names of this class take other purposes, so that no key is ever also a name.
+        The names of this class take other purposes, so that no key is ever also a name. Only the
+        outermost key counts: what was derived before a rotation gives nothing of what is now.
         """
         return self._digest("derived", purpose, *parts)
+
+    def _known(self, patient: Patient) -> Patient:
+        """Return whom this key names: the patient, or who that is by the keys within."""
+        return Patient(patient_id=self.inner.pseudonym(patient)) if self.inner else patient
 
     def _digest(self, purpose: str, *parts: str) -> bytes:
         return _digest(self._key, purpose, *parts)
@@ -155,7 +184,8 @@ def check_not_destroyed(settings: Settings) -> None:
         )
 
 
-def _fingerprint_file(settings: Settings) -> Path:
+def fingerprint_file(settings: Settings) -> Path:
+    """Return the file of the hub that says which key it belongs to."""
     return settings.hub_dir / FINGERPRINT_FILE
 
 
@@ -191,50 +221,6 @@ def _keyed_uid(key: bytes, original: str) -> str:
     number = int.from_bytes(_digest(key, "uid", original)[:16], "big")
     # RFC 9562 version 8: a UUID of one's own making.
     return f"2.25.{number & _UUID_MASK | _UUID_VERSION | _UUID_VARIANT}"
-
-
-def _make_key(path: Path) -> None:
-    make_folder(path.parent)
-    path.parent.chmod(0o700)
-    key = secrets.token_bytes(_KEY_BYTES)
-    content = f"{_FORMAT}\n{key.hex()}\n{_checksum(key)}\n".encode()
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".key-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # A link fails where another process was first; a rename would replace its key.
-        os.link(name, path)
-        _log.info("vault_key_made")
-    except FileExistsError:
-        _log.info("vault_key_was_made_meanwhile")
-    finally:
-        Path(name).unlink()
-    sync_folder(path.parent)
-
-
-def _read_key(path: Path) -> bytes:
-    lines = path.read_text(encoding="ascii", errors="replace").split("\n")
-    try:
-        form, digits, checksum = lines[:3]
-        key = bytes.fromhex(digits)
-    except ValueError as error:
-        raise _damaged() from error
-    if form != _FORMAT or len(key) != _KEY_BYTES or checksum != _checksum(key):
-        raise _damaged()
-    return key
-
-
-def _checksum(key: bytes) -> str:
-    return hashlib.sha256(key).hexdigest()[:16]
-
-
-def _damaged() -> BadSettings:
-    return BadSettings(
-        f"the key of the hub is damaged: {KEY_FILE} does not match its checksum",
-        hint="Restore the vault folder from its backup; no study passes the door until then.",
-    )
 
 
 def _read_words(path: Path) -> frozenset[str]:

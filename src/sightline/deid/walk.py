@@ -22,7 +22,7 @@ _PLACEHOLDERS = {
     "CS": b"OTHER",
     "UR": b"about:blank",
 }
-_DUMMIES = {
+DUMMIES = {
     **_PLACEHOLDERS,
     "AS": b"000Y",
     "AT": bytes(4),
@@ -130,7 +130,7 @@ class Walk:
         if value is None:
             # Where the table itself asks for a dummy, any kind of value has one. Else a number or a
             # date is never invented.
-            dummies = _DUMMIES if attribute.rule == "nothing" else _PLACEHOLDERS
+            dummies = DUMMIES if attribute.rule == "nothing" else _PLACEHOLDERS
             return self._without_value(_vr_of(element, attribute), type_, dummies)
         self.counts[rule.action] += 1
         vr = _vr_of(element, attribute)

@@ -233,8 +233,7 @@ def _admit_annotation(hub: Hub, kept: _Kept) -> None:
         _log.warning("annotation_without_volume", instance=kept.instance.uid)
         return
     digest = _keep_mask(hub, segmentation)
-    # The hub's UID is already a keyed pseudonym, so a digest of it names nobody.
-    id_ = LineageId(f"annotation-{hashlib.sha256(kept.instance.uid.encode()).hexdigest()[:12]}")
+    id_ = annotation_id(kept.instance.uid)
     with hub.database.write() as connection:
         row = {
             "id": id_,
@@ -248,6 +247,12 @@ def _admit_annotation(hub: Hub, kept: _Kept) -> None:
         insert_new(connection, ANNOTATION, row)
         facts = {"author": segmentation.author, "classes": ", ".join(segmentation.classes)}
         record(connection, node_of(id_, "annotation", name=id_, facts=facts), [LineageId(source)])
+
+
+def annotation_id(instance_uid: str) -> LineageId:
+    """Return the lineage id of the annotation that an instance of the hub holds."""
+    # The hub's UID is already a keyed pseudonym, so a digest of it names nobody.
+    return LineageId(f"annotation-{hashlib.sha256(instance_uid.encode()).hexdigest()[:12]}")
 
 
 def _admit_result(hub: Hub, kept: _Kept) -> None:

@@ -117,7 +117,7 @@ def version(hub: Hub, label: str) -> CollectionVersion:
         rows = connection.execute(
             sa.select(COLLECTION_MEMBER).where(COLLECTION_MEMBER.c.version_id == head.lineage_id)
         ).all()
-    members = tuple(_stored_member(row) for row in rows)
+    members = tuple(stored_member(row) for row in rows)
     return CollectionVersion(name=head.name, version=head.version, members=members)
 
 
@@ -299,7 +299,8 @@ def _newest(hub: Hub, name: str) -> CollectionVersion | None:
         return None
 
 
-def _stored_member(row: sa.Row[tuple[object, ...]]) -> Member:
+def stored_member(row: sa.Row[tuple[object, ...]]) -> Member:
+    """Return the member that a row of a version holds."""
     return Member(
         subject_id=SubjectId(row.subject_id),
         series_uid=HubSeriesUid(row.series_uid),
@@ -308,4 +309,5 @@ def _stored_member(row: sa.Row[tuple[object, ...]]) -> Member:
         annotation_digest=row.annotation_digest,
         split=row.split,
         reason=row.reason,
+        place=row.place,
     )

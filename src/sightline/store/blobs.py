@@ -75,6 +75,9 @@ class Blobs(Protocol):
     def remove(self, name: str, *, older_than_s: float) -> bool:
         """Remove `name` unless it is younger; tell whether it is gone."""
 
+    def remove_unfinished(self) -> None:
+        """Remove what interrupted writes and removals left; nobody may write meanwhile."""
+
     def path(self, name: str) -> Path | None:
         """Return the local file of `name`; None where the bytes lie elsewhere."""
 
@@ -171,6 +174,12 @@ class LocalBlobs:
         aside.unlink()
         sync_folder(path.parent)
         return True
+
+    def remove_unfinished(self) -> None:
+        """Remove files that have no name yet, or none any more."""
+        for path in self.folder.glob("*/.*"):
+            path.unlink()
+            sync_folder(path.parent)
 
     def path(self, name: str) -> Path:
         """Return where `name` lies or would lie."""

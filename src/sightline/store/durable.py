@@ -70,6 +70,20 @@ def write_durably(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     Unfinished(path.parent, content, mode=mode).keep(path)
 
 
+def overwrite(path: Path) -> None:
+    """Write over a file, make that durable, and unlink it, durably too.
+
+    On a disk that moves what is written (flash, copy-on-write) the old bytes may survive.
+    """
+    with path.open("r+b") as file:
+        size = path.stat().st_size
+        file.write(secrets.token_bytes(size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable."""
     handle = os.open(folder, os.O_RDONLY)

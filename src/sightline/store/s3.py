@@ -123,6 +123,9 @@ class S3Blobs:
             obstore.delete(self.bucket, _key(name))
         return True
 
+    def remove_unfinished(self) -> None:
+        """Do nothing: S3 knows no half objects."""
+
     def path(self, name: str) -> Path | None:  # noqa: ARG002 - the shape of Blobs
         """Return None: nothing lies here."""
         return None

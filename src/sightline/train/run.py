@@ -156,7 +156,11 @@ class _Run:
         facts = {
             "recipe": self.recipe.to_yaml(),
             "plan": self.plan.to_json(),
-            "examples": [[each.series_uid, each.volume.path.name] for each in training],
+            # By what they hold: their names change with the key of the hub.
+            "examples": [
+                [each.volume.path.name, each.mask.path.name if each.mask else ""]
+                for each in training
+            ],
             "start": self.start_digest,
             "threads": self.threads,
             "bfloat16": self.is_bfloat16,

@@ -18,6 +18,8 @@ class Member:
 
     Attributes:
         reason: why it was taken, for people.
+        place: in the order of the names that the series had before the key was rotated; None
+            where they have them still. What is taken in order is taken in this one, for ever.
     """
 
     subject_id: SubjectId
@@ -27,6 +29,7 @@ class Member:
     annotation_digest: str | None
     split: Split
     reason: str
+    place: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,14 +47,20 @@ class CollectionVersion:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the manifest."""
-        rows = sorted(json.dumps(dataclasses.asdict(m), sort_keys=True) for m in self.members)
+        """SHA-256 of the manifest; an order is none of its contents."""
+        facts = [dataclasses.asdict(member) for member in self.members]
+        for each in facts:
+            del each["place"]
+        rows = sorted(json.dumps(each, sort_keys=True) for each in facts)
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
     def of_split(self, split: Split) -> tuple[Member, ...]:
         """Members of one split, in a stable order."""
-        chosen = (member for member in self.members if member.split == split)
-        return tuple(sorted(chosen, key=lambda member: member.series_uid))
+        return tuple(member for member in self.in_order() if member.split == split)
+
+    def in_order(self) -> tuple[Member, ...]:
+        """All members, in a stable order."""
+        return tuple(sorted(self.members, key=lambda each: (each.place or 0, each.series_uid)))
 
 
 def parse_label(label: str) -> tuple[str, int | None]:
