@@ -187,8 +187,8 @@ def test_two_keys_at_the_door_are_one_after_the_other_for_every_kind(
 def _assert_door_and_rekeying_agree(folder: Path, sop_class_uid: str, syntax: str) -> None:
     """What is in a rotated hub and what passes its door later are the same, byte for byte."""
     both = Vault(bytes(range(50, 82)), inner=Vault(KEY))
-    inner = canary_passage(folder, sop_class_uid, syntax, Vault(KEY)).study
-    passed = canary_passage(folder, sop_class_uid, syntax, both).study
+    inner = canary_passage(folder, sop_class_uid, syntax, vault=Vault(KEY)).study
+    passed = canary_passage(folder, sop_class_uid, syntax, vault=both).study
     assert inner is not None
     assert passed is not None
     (before,), (after,) = inner.instances, passed.instances
