@@ -181,6 +181,7 @@ def test_rotate_gives_new_names_and_names_what_is_left_to_do(
     assert "rotated\t2 instances of 1 subjects" in done.stdout
     assert "yours to do\tproject trial-7" in done.stdout
     assert "yours to do\tbackups of the hub" in done.stdout
+    assert f"--public-key {key.strip()}" in done.stdout
     assert run("trace", subject, "--down").returncode == 1
     assert run("vault", "public-key").stdout != key
     assert run("deid", "verify").stdout == "1 studies, 2 instances, 0 faults\n"

@@ -30,7 +30,7 @@ from sightline.deid.rekeying import Rekeying
 from sightline.deid.rotating_objects import BOOK_FILE
 from sightline.deid.rotating_rows import DIGESTS_BEFORE, NEXT_CATALOG_FILE
 from sightline.deid.rotation import Rotation, plan_rotation, rotate
-from sightline.deid.vault import Vault
+from sightline.deid.vault import FINGERPRINT_FILE, Vault
 from sightline.errors import BadFile, BadSettings, KeyDestroyed, Refused
 from sightline.hub.collections import Criteria, make_version, version
 from sightline.hub.hub import ROTATING_FILE, Hub
@@ -536,6 +536,25 @@ def test_an_empty_hub_gets_a_new_key(house: House) -> None:
     done = rotated(house)
     assert (done.instances, done.subjects, done.identities, done.projects) == (0, 0, 0, ())
     assert house.subject("P1") != before
+
+
+def test_machines_that_share_a_vault_are_rotated_alike(tmp_path: Path) -> None:
+    one, two = House(tmp_path / "one"), House(tmp_path / "two")
+    for name in (KEY_FILE, FINGERPRINT_FILE):
+        folder = "vault" if name == KEY_FILE else "hub"
+        content = (one.settings.data_dir / folder / name).read_bytes()
+        (two.settings.data_dir / folder / name).write_bytes(content)
+    two.reopen()
+    for number, each in enumerate((one, two)):
+        each.pass_study(each.receive(number, "P1"))
+    before = one.subject("P1")
+    rotated(one)
+    content = (one.settings.vault_dir / KEY_FILE).read_bytes()
+    (two.settings.vault_dir / NEXT_KEY_FILE).write_bytes(content)
+    rotated(two)
+    for each in (one, two):
+        assert set(moments(each.hub)) == {each.subject("P1")} == {one.subject("P1")} != {before}
+        each.close()
 
 
 def test_a_damaged_mark_is_an_error(used: House) -> None:

@@ -35,7 +35,7 @@ _DUTIES = (
 _DUTIES_AFTER_ROTATION = (
     "backups of the hub: they have the old names; begin a new one, the vault's too",
     "the new public key, for whoever checks certificates: `sightline vault public-key`",
-    "folders that `sightline deid` wrote: they keep the old names",
+    "other machines with this vault: see docs/how-to/keys-and-reidentification.md",
     "the audit log: lines from before keep the subjects they name",
 )
 
@@ -150,6 +150,10 @@ def _print_rotation(found: Rotation) -> None:
         print("begun\ta rotation was cut off: run this without --dry-run to end it")
     for name in found.projects:
         print(f"yours to do\tproject {name}: releases that are out keep their names; issue anew")
+    print(
+        "yours to do\tfolders that `sightline deid` wrote keep their names; their certificates are "
+        f"checked with --public-key {found.public_key}"
+    )
     for duty in _DUTIES_AFTER_ROTATION:
         print(f"yours to do\t{duty}")
 

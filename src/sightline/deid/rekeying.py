@@ -147,7 +147,7 @@ def _element(tag: int, element: Element, context: Context, *, vr: str = "") -> E
             f"attribute {tag:08X} holds a value that does not pass the door",
             hint="Let the study pass the door again, then run this once more.",
         )
-    return element._replace(value=value)
+    return element._replace(vr=vr, value=value)  # the VR says how a value is padded
 
 
 def _vr_of(tag: int, element: Element) -> str:

@@ -34,6 +34,7 @@ from sightline.deid.rotating_objects import (
     rekey_objects,
 )
 from sightline.deid.rotating_rows import NEXT_CATALOG_FILE, Renamed, settle, write_catalog
+from sightline.deid.signing import Signer
 from sightline.deid.vault import Vault, fingerprint_file
 from sightline.errors import BadSettings, DamagedObject, Refused
 from sightline.hub.hub import CATALOG_FILE, ROTATING_FILE, Hub
@@ -63,6 +64,7 @@ class Rotation:
         subjects: of the hub.
         identities: sealed ones.
         projects: that got releases, which keep their names.
+        public_key: that certificates are signed with until then.
         is_cut_off: whether a rotation has begun that is to be ended.
     """
 
@@ -73,6 +75,7 @@ class Rotation:
     subjects: int
     identities: int
     projects: tuple[str, ...]
+    public_key: str
     is_cut_off: bool
 
 
@@ -239,6 +242,7 @@ def _planned(settings: Settings, hub: Hub, vault: Vault) -> Rotation:
         subjects=subjects,
         identities=count_records(folder),
         projects=project_names(folder),
+        public_key=Signer(vault).public_key,
         is_cut_off=(folder / NEXT_KEY_FILE).exists(),
     )
 
