@@ -24,8 +24,10 @@ from sightline.catalog.hub_tables import (
     SERIES,
     STUDY,
 )
+from sightline.deid.hub_door import HubDoor
 from sightline.deid.key_file import KEY_FILE
 from sightline.deid.patient_records import known_of_archive
+from sightline.deid.profile import profile_file
 from sightline.deid.reidentification import begin_escrow
 from sightline.deid.releasing import Order, release
 from sightline.deid.rotation import Rotation, rotate
@@ -120,7 +122,10 @@ def tell(house: House) -> None:
     keep(house.archive, part10_of(dataset), Source(name="test"))
     identified = study(house.archive, StudyUid(uid))
     known = known_of_archive(house.archive, identified.patient)
-    passage = house.door.pass_study(identified, known=known)
+    profile = house.settings.data_dir / "with-text.yaml"
+    profile.write_bytes(profile_file("hub").replace(b"free_text: false", b"free_text: true"))
+    with_text = house.settings.model_copy(update={"deid_profile": str(profile)})
+    passage = HubDoor.open(with_text).pass_study(identified, known=known)
     assert passage.study is not None
     admit(house.hub, passage.study)
 
