@@ -61,9 +61,12 @@ FORMATS: Registry[Format] = Registry(
             "hl7",
             "kos",
             "media_directory",
+            "pdf_text",
             "result_object",
             "seg",
             "sr",
+            "sr_words",
+            "text_sr",
             "sc",
         }
     ),
