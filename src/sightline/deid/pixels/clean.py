@@ -25,8 +25,9 @@ from sightline.deid.pixels.blacken import (
     with_elements,
     without_unused_bits,
 )
-from sightline.deid.pixels.look import decompress, find_text, is_installed
+from sightline.deid.pixels.look import decompress, find_text, is_any_drawn, is_installed
 from sightline.deid.vocabulary import Words
+from sightline.engines.limited import Limits
 from sightline.errors import BadFile, NotDicom
 from sightline.formats.dicom_elements import Encoding
 
@@ -80,6 +81,7 @@ def clean_pixels(
         MissingExtra: What reads text is not installed.
     """
     try:
+        _decode(parsed)
         if hides_overlay:
             parsed = without_unused_bits(_uncompressed(parsed))
         look = _look_at(parsed, site_words)
@@ -87,6 +89,15 @@ def clean_pixels(
     except BadFile as error:
         _log.warning("pixels_not_cleaned", why=error.problem)
         return "pixels_unreadable"
+
+
+def _decode(parsed: ParsedFile) -> None:
+    """Decode what is compressed under limits for that alone: reading text may take far longer."""
+    pixels = parsed.elements.get(PIXEL_DATA)
+    if pixels is not None and pixels.is_encapsulated:
+        content = bare(parsed)
+        frames = Layout.of(parsed).frames
+        Limits.for_bytes(len(content), frames=frames).call(is_any_drawn, content)
 
 
 def _untouched(parsed: ParsedFile, look: _Look) -> CleanedPixels:

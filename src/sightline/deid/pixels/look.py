@@ -73,13 +73,17 @@ def find_text(
 
 
 def is_any_drawn(content: bytes) -> bool:
-    """Tell whether anything may be drawn in any frame of a grey image.
+    """Decode every frame, and tell whether anything may be drawn in one of a grey image.
 
     Raises:
         NotDicom: A frame cannot be decoded.
     """
     header = open_dataset(content, with_pixels=False)
-    return any(map(looks_drawn, _decoded(content, header, range(_frame_count(header)))))
+    is_drawn = False
+    for frame in _decoded(content, header, range(_frame_count(header))):
+        # A frame after the first that is drawn is decoded all the same: it may be broken.
+        is_drawn = is_drawn or (frame.ndim < _COLOUR_AXES and looks_drawn(frame))
+    return is_drawn
 
 
 def decompress(content: bytes) -> tuple[bytes, int, int]:

@@ -4,10 +4,11 @@ import numpy as np
 
 from sightline import log
 from sightline.deid.dataset import ParsedFile
-from sightline.deid.pixels.bare import bare, limits_of
+from sightline.deid.pixels.bare import bare
 from sightline.deid.pixels.blacken import PIXEL_DATA, Layout
 from sightline.deid.pixels.drawn import looks_drawn
 from sightline.deid.pixels.look import is_any_drawn
+from sightline.engines.limited import Limits
 from sightline.errors import BadFile
 
 _log = log.get("deid")
@@ -52,7 +53,7 @@ def _may_hold_text_compressed(parsed: ParsedFile, layout: Layout) -> bool | str:
         return True
     content = bare(parsed)
     try:
-        return limits_of(layout, content, layout.frames).call(is_any_drawn, content)
+        return Limits.for_bytes(len(content), frames=layout.frames).call(is_any_drawn, content)
     except BadFile as error:
         _log.warning("pixels_not_looked_at", why=error.problem)
         return "pixels_unreadable"
