@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from sightline.archive.receiving import keep
-from sightline.deid.profile import profile_file
 from sightline.values.arrival import Source
 from tests.app.test_identity import House
+from tests.deid.profiles import profile_with_text
 from tests.instances import ROOT, part10_of, slice_of
 
 STUDY = f"{ROOT}.8.7"
@@ -40,9 +40,7 @@ def test_comments_stay_behind_unless_the_site_lets_them_pass(tmp_path: Path) -> 
 def test_with_the_line_of_the_profile_they_pass_cleaned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    profile = tmp_path / "with-text.yaml"
-    profile.write_bytes(profile_file("hub").replace(b"free_text: false", b"free_text: true"))
-    monkeypatch.setenv("SIGHTLINE_DEID_PROFILE", str(profile))
+    monkeypatch.setenv("SIGHTLINE_DEID_PROFILE", str(profile_with_text(tmp_path)))
     left = comment_in_hub(tmp_path) or ""
     assert left.startswith("Nodule of 8 mm, seen by Dr. [NAME ")
     assert left.endswith("]. Mrs [PATIENT] ([ID]) was told.")

@@ -15,7 +15,6 @@ from sightline.archive.record_changes import changes_to_start, count_unseen, mar
 from sightline.catalog.hub_tables import CERTIFICATE, INSTANCE, STUDY
 from sightline.deid.certifying import verify_hub
 from sightline.deid.destruction import public_key_of
-from sightline.deid.profile import profile_file
 from sightline.errors import UnknownName
 from sightline.formats.text_sr import BASIC_TEXT_SR_STORAGE
 from sightline.hub.collections import Criteria, make_version
@@ -26,6 +25,7 @@ from sightline.web.app import create_app
 from sightline.web.server import WebServer
 from tests.app.conftest import Sightline
 from tests.app.test_identity import House
+from tests.deid.profiles import profile_with_text
 from tests.instances import ROOT, part10_of, slice_of
 from tests.notes import note
 from tests.verification import dicom_errors
@@ -61,8 +61,7 @@ def image(study: str, accession: str, number: int = 1, **more: object) -> bytes:
 
 def with_text(folder: Path, patch: pytest.MonkeyPatch) -> Path:
     """Put a profile in force that lets free text pass."""
-    profile = folder / "with-text.yaml"
-    profile.write_bytes(profile_file("hub").replace(b"free_text: false", b"free_text: true"))
+    profile = profile_with_text(folder)
     patch.setenv("SIGHTLINE_DEID_PROFILE", str(profile))
     return profile
 
@@ -296,7 +295,8 @@ def test_people_read_them_by_study_and_subject(house: House) -> None:
     ]
     with pytest.raises(UnknownName):
         find_studies(house.hub, "S-NOBODY")
-    server = WebServer(house.settings, create_app(house.settings, house.archive, house.hub))
+    settings = house.settings.model_copy(update={"web_port": 0})
+    server = WebServer(settings, create_app(settings, house.archive, house.hub))
     server.start()
     try:
         page = httpx.get(f"{server.url}/subjects/{subject}")

@@ -1,5 +1,6 @@
 """An archive, a hub and the door between them, in one data directory."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +15,15 @@ from sightline.deid.door import Passage
 from sightline.deid.hub_door import HubDoor
 from sightline.deid.recording import Book
 from sightline.deid.vault import Vault
+from sightline.formats.dicom_file import read_header
+from sightline.formats.seg import write_seg
 from sightline.hub.admission import admit
 from sightline.hub.hub import Hub
+from sightline.phantoms.series import WrittenSeries
 from sightline.settings import Settings
 from sightline.values.arrival import Source
-from sightline.values.identity import Patient, StudyUid, SubjectId
+from sightline.values.identity import InstanceUid, Patient, SeriesUid, StudyUid, SubjectId
+from tests.formats.sources import BY_HAND, drawn_on
 from tests.instances import ROOT, part10_of, slice_of
 
 ANNA = Occasion(actor="anna", reason="incidental finding")
@@ -77,6 +82,22 @@ class House:
 
     def audited(self, actions: str) -> list[Entry]:
         return entries(self.archive.database, actions=actions)
+
+
+def bring(house: House, series: WrittenSeries, number: int, classes: tuple[str, ...]) -> StudyUid:
+    """Take a series and a mask of it through the archive and the door into the hub."""
+    drawn = dataclasses.replace(drawn_on(series), classes=classes)
+    names = dataclasses.replace(
+        BY_HAND,
+        instance_uid=InstanceUid(f"2.25.{30_000 + number}"),
+        series_uid=SeriesUid(f"2.25.{40_000 + number}"),
+    )
+    mask = write_seg(drawn, series.files, identity=names, is_manual=True)
+    for content in (*(path.read_bytes() for path in series.files), mask):
+        keep(house.archive, content, Source(name="test"))
+    uid = StudyUid(read_header(mask).study_uid)
+    assert house.pass_study(uid).held == ()
+    return uid
 
 
 @pytest.fixture

@@ -27,14 +27,11 @@ from sightline.catalog.hub_tables import (
 from sightline.deid.hub_door import HubDoor
 from sightline.deid.key_file import KEY_FILE
 from sightline.deid.patient_records import known_of_archive
-from sightline.deid.profile import profile_file
 from sightline.deid.reidentification import begin_escrow
 from sightline.deid.releasing import Order, release
 from sightline.deid.rotation import Rotation, rotate
 from sightline.deid.signing import Signer
 from sightline.deid.vault import Vault
-from sightline.formats.dicom_file import read_header
-from sightline.formats.seg import write_seg
 from sightline.hub.admission import admit
 from sightline.hub.collections import Criteria, make_version, version
 from sightline.hub.hub import Hub
@@ -44,10 +41,11 @@ from sightline.hub.subjects import MERGED_INTO
 from sightline.phantoms.people import visit
 from sightline.phantoms.series import write_series
 from sightline.values.arrival import Source
-from sightline.values.identity import InstanceUid, LineageId, Patient, SeriesUid, StudyUid
+from sightline.values.identity import LineageId, Patient, StudyUid
 from tests.deid.house import ANNA, PASSPHRASE, House
+from tests.deid.house import bring as bring_series
+from tests.deid.profiles import profile_with_text
 from tests.deid.studies import private_uids, read, volume
-from tests.formats.sources import BY_HAND, drawn_on
 from tests.hubs import add_trained
 from tests.instances import ROOT, part10_of, slice_of
 
@@ -93,18 +91,7 @@ def bring(house: House, folder: Path, seed: int, number: int) -> StudyUid:
     """Take a visit of a made-up patient, and a mask of it, through archive and door."""
     place = folder / f"in-{seed}-{number}"
     series = write_series(volume(), place, visit=visit(seed, number=number))
-    drawn = dataclasses.replace(drawn_on(series), classes=CLASSES)
-    names = dataclasses.replace(
-        BY_HAND,
-        instance_uid=InstanceUid(f"2.25.{30_000 + 10 * seed + number}"),
-        series_uid=SeriesUid(f"2.25.{40_000 + 10 * seed + number}"),
-    )
-    mask = write_seg(drawn, series.files, identity=names, is_manual=True)
-    for content in (*(path.read_bytes() for path in series.files), mask):
-        keep(house.archive, content, Source(name="test"))
-    uid = StudyUid(read_header(mask).study_uid)
-    assert house.pass_study(uid).held == ()
-    return uid
+    return bring_series(house, series, 10 * seed + number, CLASSES)
 
 
 def tell(house: House) -> None:
@@ -122,8 +109,7 @@ def tell(house: House) -> None:
     keep(house.archive, part10_of(dataset), Source(name="test"))
     identified = study(house.archive, StudyUid(uid))
     known = known_of_archive(house.archive, identified.patient)
-    profile = house.settings.data_dir / "with-text.yaml"
-    profile.write_bytes(profile_file("hub").replace(b"free_text: false", b"free_text: true"))
+    profile = profile_with_text(house.settings.data_dir)
     with_text = house.settings.model_copy(update={"deid_profile": str(profile)})
     passage = HubDoor.open(with_text).pass_study(identified, known=known)
     assert passage.study is not None

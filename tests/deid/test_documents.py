@@ -14,7 +14,7 @@ from sightline.archive.studies import study as read_study
 from sightline.deid.documents import is_legible
 from sightline.deid.door import Passage, pass_door
 from sightline.deid.hub_door import HubDoor
-from sightline.deid.profile import load_profile, profile_file
+from sightline.deid.profile import load_profile
 from sightline.deid.vault import Vault
 from sightline.formats.text_sr import BASIC_TEXT_SR_STORAGE
 from sightline.hub.admission import admit
@@ -24,6 +24,7 @@ from sightline.values.arrival import Source
 from sightline.values.identity import StudyUid
 from tests.deid import hostile
 from tests.deid.house import House
+from tests.deid.profiles import profile_with_text
 from tests.deid.reports.tuning import tuning_reports
 from tests.deid.studies import content_of, read, study_in, written
 from tests.deid.test_door import hostile_study
@@ -230,9 +231,7 @@ def test_words_are_told_from_letters() -> None:
 def test_the_hub_shows_it_among_the_reports(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    profile = tmp_path / "with-text.yaml"
-    profile.write_bytes(profile_file("hub").replace(b"free_text: false", b"free_text: true"))
-    monkeypatch.setenv("SIGHTLINE_DEID_PROFILE", str(profile))
+    monkeypatch.setenv("SIGHTLINE_DEID_PROFILE", str(profile_with_text(tmp_path)))
     house = House(tmp_path)
     given = document(pdf(*PAGES))
     keep(house.archive, given, Source(name="test"))

@@ -23,7 +23,7 @@ from sightline.formats.seg import read_seg
 from sightline.phantoms.people import visit
 from sightline.phantoms.series import write_series
 from sightline.values.identity import HubInstanceUid, HubSeriesUid, Patient, SubjectId
-from sightline.values.study import DeidentifiedStudy
+from sightline.values.study import DeidentifiedInstance, DeidentifiedStudy
 from tests.deid import hostile
 from tests.deid.conftest import KEY
 from tests.deid.rules import KEEP
@@ -237,11 +237,21 @@ def test_every_kind_of_object_is_rekeyed(
     assert all(before[tag].value != after[tag].value for tag in dates)
 
 
+def with_elements(instance: DeidentifiedInstance, added: Dataset) -> bytes:
+    """Write an instance of the hub with other elements in it."""
+    parsed = read_file(instance.content, ())
+    return part10(
+        write_dataset(parsed.elements | added, parsed.transfer_syntax_uid),
+        sop_class_uid=instance.sop_class_uid,
+        sop_instance_uid=instance.uid,
+        transfer_syntax_uid=parsed.transfer_syntax_uid,
+    )
+
+
 def test_private_values_are_rekeyed_by_their_vr_or_left_out(
     tmp_path: Path, vault: Vault, names: Rekeying
 ) -> None:
     before = study(tmp_path, vault).instances[0]
-    parsed = read_file(before.content, ())
     private = {
         0x20050010: Element("LO", b"Philips MR Imaging DD 001 "),
         0x2005100E: Element("FL", b"\0\0\x80?"),
@@ -250,12 +260,7 @@ def test_private_values_are_rekeyed_by_their_vr_or_left_out(
         0x20051002: Element("UN", b"2.25.7"),
         0x20051003: Element("PN", b"R-AAAAAAAAAA"),
     }
-    content = part10(
-        write_dataset(parsed.elements | private, parsed.transfer_syntax_uid),
-        sop_class_uid=before.sop_class_uid,
-        sop_instance_uid=before.uid,
-        transfer_syntax_uid=parsed.transfer_syntax_uid,
-    )
+    content = with_elements(before, private)
     after = read(names.content(content, SubjectId("S-AAAAAAAAAA")))
     assert after[0x2005100E].value == 1.0
     assert after[0x20051000].value == names.instance(HubInstanceUid("2.25.7"))
@@ -274,20 +279,14 @@ def test_safe_private_values_of_an_implicit_file_stay(
     image.add_new(0x00991002, "UI", "1.2.3.4711")
     path = written(tmp_path / "image.dcm", part10_of(image, ImplicitVRLittleEndian))
     passed = pass_files([path], vault)
-    content = passed.instances[0].content
-    parsed = read_file(content, ())
+    parsed = read_file(passed.instances[0].content, ())
     assert {0x00190013, 0x0019130C, 0x00990010, 0x00991002} <= parsed.elements.keys()
     foreign = {
         0x00190014: Element("", b"SIEMENS MED NM  "),
         0x0019140C: Element("", b"1000"),  # of a block that is on no list
         0x00191308: Element("", b"IMAGE NUM 4 "),
     }
-    content = part10(
-        write_dataset(parsed.elements | foreign, parsed.transfer_syntax_uid),
-        sop_class_uid=passed.instances[0].sop_class_uid,
-        sop_instance_uid=passed.instances[0].uid,
-        transfer_syntax_uid=parsed.transfer_syntax_uid,
-    )
+    content = with_elements(passed.instances[0], foreign)
     after = read_file(names.content(content, passed.subject_id), ()).elements
     private = {tag: bytes(each.value).strip(b"\0 ") for tag, each in after.items() if tag >> 16 & 1}
     assert private == {
@@ -301,18 +300,12 @@ def test_safe_private_values_of_an_implicit_file_stay(
 def test_what_stands_for_a_date_is_not_moved(tmp_path: Path, vault: Vault, names: Rekeying) -> None:
     """Moved, it would tell everybody by how many days."""
     before = study(tmp_path, vault).instances[0]
-    parsed = read_file(before.content, ())
     dummies = {
         0x00080022: Element("DA", b"19000101"),
         0x0008002A: Element("DT", b"19000101000000"),
         0x00080023: Element("DA", b"20240131"),
     }
-    content = part10(
-        write_dataset(parsed.elements | dummies, parsed.transfer_syntax_uid),
-        sop_class_uid=before.sop_class_uid,
-        sop_instance_uid=before.uid,
-        transfer_syntax_uid=parsed.transfer_syntax_uid,
-    )
+    content = with_elements(before, dummies)
     after = read(names.content(content, SubjectId("S-AAAAAAAAAA")))
     assert after.AcquisitionDate == "19000101"
     assert after.AcquisitionDateTime == "19000101000000"

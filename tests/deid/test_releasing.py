@@ -13,35 +13,28 @@ import pytest
 import sqlalchemy as sa
 
 from sightline.archive.patients import Occasion
-from sightline.archive.receiving import keep
 from sightline.catalog.hub_tables import INSTANCE, SERIES, STUDY
 from sightline.deid.releasing import Order, release
 from sightline.errors import Refused
 from sightline.formats.dicom_file import read_header
-from sightline.formats.seg import write_seg
 from sightline.formats.text_sr import write_text_sr
 from sightline.hub.admission import admit
 from sightline.hub.collections import Criteria, make_version
 from sightline.hub.exporting import MANIFEST_FILE, Exported
 from sightline.hub.reading import find_studies
 from sightline.phantoms.people import visit
-from sightline.phantoms.series import WrittenSeries, write_series
-from sightline.values.arrival import Source
+from sightline.phantoms.series import write_series
 from sightline.values.collection import CollectionVersion
 from sightline.values.identity import (
     HubInstanceUid,
     HubSeriesUid,
     HubStudyUid,
-    InstanceUid,
-    SeriesUid,
-    StudyUid,
     SubjectId,
 )
 from sightline.values.report import DeidentifiedReport
 from sightline.values.study import Certificate, DeidentifiedInstance, DeidentifiedStudy
-from tests.deid.house import ANNA, House, house
+from tests.deid.house import ANNA, House, bring, house
 from tests.deid.studies import private_uids, volume
-from tests.formats.sources import BY_HAND, drawn_on
 
 __all__ = ["house"]
 
@@ -55,22 +48,8 @@ def chosen(house: House, tmp_path: Path) -> CollectionVersion:
         series = write_series(
             volume(), tmp_path / f"in-{seed}-{number}", visit=visit(seed, number=number)
         )
-        bring(house, series, 2 * seed + number)
+        bring(house, series, 2 * seed + number, CLASSES)
     return make_version(house.hub, "lesions", Criteria(classes=CLASSES))
-
-
-def bring(house: House, series: WrittenSeries, number: int) -> None:
-    """Take a series and a mask of it through the archive and the door into the hub."""
-    drawn = dataclasses.replace(drawn_on(series), classes=CLASSES)
-    names = dataclasses.replace(
-        BY_HAND,
-        instance_uid=InstanceUid(f"2.25.{3000 + number}"),
-        series_uid=SeriesUid(f"2.25.{4000 + number}"),
-    )
-    mask = write_seg(drawn, series.files, identity=names, is_manual=True)
-    for content in (*(path.read_bytes() for path in series.files), mask):
-        keep(house.archive, content, Source(name="test"))
-    assert house.pass_study(StudyUid(read_header(mask).study_uid)).held == ()
 
 
 def test_reports_leave_under_names_and_dates_of_the_project(
@@ -241,7 +220,7 @@ def test_a_public_release_leaves_out_what_may_show_a_face_and_its_mask(
         dataset.BodyPartExamined, dataset.StudyDescription = "HEAD", "Head"
         dataset.SeriesDescription = "Head"
         dataset.save_as(path)
-    bring(house, head, 9)
+    bring(house, head, 9, CLASSES)
     version = make_version(house.hub, "lesions", Criteria(classes=CLASSES))
     inside = released(house, version, tmp_path / "inside", "trial-7")
     public = released(house, version, tmp_path / "public", "trial-7", public=True)

@@ -45,12 +45,7 @@ def changes_to_start(archive: Archive) -> list[tuple[StudyUid, int]]:
 
 def mark_change_started(archive: Archive, study_uid: StudyUid, revision: int) -> None:
     """Record that the job of a change was handed to the durable queue."""
-    with archive.database.write() as connection:
-        connection.execute(
-            RECORDS_OF_STUDY.update()
-            .where(_TABLE.study_uid == study_uid, _TABLE.started_revision < revision)
-            .values(started_revision=revision)
-        )
+    _raise_to(archive, study_uid, _TABLE.started_revision, revision=revision)
 
 
 def revision_of_records(archive: Archive, study_uid: StudyUid) -> int:
@@ -64,12 +59,7 @@ def revision_of_records(archive: Archive, study_uid: StudyUid) -> int:
 
 def record_passed(archive: Archive, study_uid: StudyUid, revision: int) -> None:
     """Record that the door has seen the records of a study as they were at a revision."""
-    with archive.database.write() as connection:
-        connection.execute(
-            RECORDS_OF_STUDY.update()
-            .where(_TABLE.study_uid == study_uid, _TABLE.door_revision < revision)
-            .values(door_revision=revision)
-        )
+    _raise_to(archive, study_uid, _TABLE.door_revision, revision=revision)
 
 
 def count_unseen(archive: Archive) -> int:
@@ -78,3 +68,15 @@ def count_unseen(archive: Archive) -> int:
     with archive.database.read() as connection:
         unseen = query.where(_TABLE.door_revision < _TABLE.revision)
         return int(connection.execute(unseen).scalar_one())
+
+
+def _raise_to(
+    archive: Archive, study_uid: StudyUid, column: sa.Column[int], *, revision: int
+) -> None:
+    """Write a revision where an earlier one stands; never an earlier one over a later."""
+    with archive.database.write() as connection:
+        connection.execute(
+            RECORDS_OF_STUDY.update()
+            .where(_TABLE.study_uid == study_uid, column < revision)
+            .values({column: revision})
+        )

@@ -46,15 +46,7 @@ def export(
     same in each of its releases, and nothing that another project or the hub could be joined by.
     Reports go with their images, but not into what is --public.
     """
-    if remove_faces and not public:
-        raise typer.BadParameter(
-            "it goes with --public; elsewhere images leave as the hub has them"
-        )
-    if public and not project:
-        raise typer.BadParameter(
-            "--public needs --project NAME: under the hub's own names, two releases could be "
-            "joined, and each with the hub"
-        )
+    _check_options(is_public=public, removes_faces=remove_faces, project=project)
     settings = settings_of(ctx)
     archive, hub = Archive.open(settings), Hub.open(settings)
     try:
@@ -75,6 +67,18 @@ def export(
         archive.close()
         hub.close()
     _print(done, order, has_cleared=remove_faces)
+
+
+def _check_options(*, is_public: bool, removes_faces: bool, project: str) -> None:
+    if removes_faces and not is_public:
+        raise typer.BadParameter(
+            "--remove-faces goes with --public; elsewhere images leave as the hub has them"
+        )
+    if is_public and not project:
+        raise typer.BadParameter(
+            "--public needs --project NAME: under the hub's own names, two releases could be "
+            "joined, and each with the hub"
+        )
 
 
 class _How(TypedDict):

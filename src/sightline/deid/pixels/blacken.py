@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightline.deid.dataset import Dataset, Element, ParsedFile
+from sightline.deid.pixels.pictures import Box
 from sightline.errors import NotDicom
 
 PIXEL_DATA = 0x7FE00010
@@ -25,8 +26,6 @@ _SHARED_CHROMA = "YBR_FULL_422"
 _COLOURS = frozenset({"RGB", "YBR_FULL", _SHARED_CHROMA})
 _GREYS = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
 _RGB_SAMPLES = 3
-
-Box = tuple[int, int, int, int]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

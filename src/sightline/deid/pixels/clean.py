@@ -19,13 +19,13 @@ from sightline.deid.pixels.blacken import (
     PIXEL_DATA,
     PLANAR,
     SAMPLES,
-    Box,
     Layout,
     blackened,
     with_elements,
     without_unused_bits,
 )
-from sightline.deid.pixels.look import decompress, find_text, is_any_drawn, is_installed
+from sightline.deid.pixels.look import count_decoded, decompress, find_text, is_installed
+from sightline.deid.pixels.pictures import Box
 from sightline.deid.vocabulary import Words
 from sightline.engines.limited import Limits
 from sightline.errors import BadFile, NotDicom
@@ -97,7 +97,7 @@ def _decode(parsed: ParsedFile) -> None:
     if pixels is not None and pixels.is_encapsulated:
         content = bare(parsed)
         frames = Layout.of(parsed).frames
-        Limits.for_bytes(len(content), frames=frames).call(is_any_drawn, content)
+        Limits.for_bytes(len(content), frames=frames).call(count_decoded, content)
 
 
 def _untouched(parsed: ParsedFile, look: _Look) -> CleanedPixels:

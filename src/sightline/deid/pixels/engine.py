@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from sightline.deid.pixels.pictures import Picture
 from sightline.errors import MissingExtra
 
-Picture = npt.NDArray[np.uint8]
-"""(rows, columns, 3), values as a screen shows them."""
 Heat = npt.NDArray[np.float32]
 """(rows, columns), how likely each pixel lies in a line of text, from 0 to 1."""
 

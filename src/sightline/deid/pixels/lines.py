@@ -16,13 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sightline.deid.pixels.allowed import may_stay
-from sightline.deid.pixels.engine import Heat, Picture, heat_of, read_line
+from sightline.deid.pixels.engine import Heat, heat_of, read_line
+from sightline.deid.pixels.pictures import Box, Mask, Picture
 from sightline.deid.vocabulary import Words
-
-Mask = npt.NDArray[np.uint8]
-"""(rows, columns), 1 where something is, else 0."""
-Box = tuple[int, int, int, int]
-"""Top, left, bottom, right in pixels; bottom and right are the first beyond."""
 
 # From the loose outline, which holds a whole line, to the tight one, where a line and a bright
 # organ around it part.

@@ -13,16 +13,12 @@ from pydicom.pixels.utils import pixel_array
 
 from sightline import extras
 from sightline.deid.pixels.drawn import looks_drawn
+from sightline.deid.pixels.pictures import Box, Picture
 from sightline.deid.vocabulary import Words
 from sightline.errors import NotDicom
 from sightline.formats.dicom_dataset import broken_values_are_not_dicom, open_dataset
 
 Pixels = npt.NDArray[Any]
-Box = tuple[int, int, int, int]
-"""Top, left, bottom, right in pixels; bottom and right are the first beyond."""
-Shown = npt.NDArray[np.uint8]
-"""(rows, columns, 3), as a screen shows it."""
-
 _COLOUR_AXES = 3
 _MOST_FRAME_VALUES = 256 * 1024**2
 _USUAL = (0.5, 99.5)
@@ -73,17 +69,21 @@ def find_text(
 
 
 def is_any_drawn(content: bytes) -> bool:
-    """Decode every frame, and tell whether anything may be drawn in one of a grey image.
+    """Tell whether anything may be drawn in any frame of a grey image.
 
     Raises:
         NotDicom: A frame cannot be decoded.
     """
-    header = open_dataset(content, with_pixels=False)
-    is_drawn = False
-    for frame in _decoded(content, header, range(_frame_count(header))):
-        # A frame after the first that is drawn is decoded all the same: it may be broken.
-        is_drawn = is_drawn or (frame.ndim < _COLOUR_AXES and looks_drawn(frame))
-    return is_drawn
+    return any(map(looks_drawn, _all_decoded(content)))
+
+
+def count_decoded(content: bytes) -> int:
+    """Decode every frame, and return how many there are.
+
+    Raises:
+        NotDicom: A frame cannot be decoded.
+    """
+    return sum(1 for _ in _all_decoded(content))
 
 
 def decompress(content: bytes) -> tuple[bytes, int, int]:
@@ -95,13 +95,16 @@ def decompress(content: bytes) -> tuple[bytes, int, int]:
     Raises:
         NotDicom: A frame cannot be decoded.
     """
-    header = open_dataset(content, with_pixels=False)
-    count = _frame_count(header)
-    decoded = list(_decoded(content, header, range(count)))
+    decoded = list(_all_decoded(content))
     samples = decoded[0].shape[2] if decoded[0].ndim == _COLOUR_AXES else 1
     bits = decoded[0].dtype.itemsize * 8
     joined = b"".join(frame.astype(frame.dtype.newbyteorder("<")).tobytes() for frame in decoded)
     return joined, samples, bits
+
+
+def _all_decoded(content: bytes) -> Iterator[Pixels]:
+    header = open_dataset(content, with_pixels=False)
+    return _decoded(content, header, range(_frame_count(header)))
 
 
 def _decoded(content: bytes, header: pydicom.Dataset, frames: range) -> Iterator[Pixels]:
@@ -118,7 +121,7 @@ def _frame_count(header: pydicom.Dataset) -> int:
         return max(int(header.get("NumberOfFrames") or 1), 1)
 
 
-def _views(frame: Pixels, header: pydicom.Dataset) -> Iterator[Shown]:
+def _views(frame: Pixels, header: pydicom.Dataset) -> Iterator[Picture]:
     """Show a frame as a viewer does; and whole, where that hides values far beyond the others."""
     with broken_values_are_not_dicom("show the pixels"):
         if header.get("PhotometricInterpretation") == "PALETTE COLOR":
@@ -141,10 +144,10 @@ def _thinned(frame: Pixels) -> Pixels:
     return frame[::step, ::step]
 
 
-def _scaled(values: Pixels, low: float, high: float) -> Shown:
+def _scaled(values: Pixels, low: float, high: float) -> Picture:
     factor = np.float32(255 / max(high - low, 1e-6))
     shown = (values.astype(np.float32) - np.float32(low)) * factor
-    clipped: Shown = np.clip(shown, 0, 255).astype(np.uint8)
+    clipped: Picture = np.clip(shown, 0, 255).astype(np.uint8)
     return clipped
 
 

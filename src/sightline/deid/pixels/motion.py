@@ -4,14 +4,8 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Box = tuple[int, int, int, int]
-"""Top, left, bottom, right in pixels; bottom and right are the first beyond."""
-Mask = npt.NDArray[np.uint8]
-"""(rows, columns), 1 where something is, else 0."""
-Shown = npt.NDArray[np.uint8]
-"""(rows, columns, 3), as a screen shows it."""
+from sightline.deid.pixels.pictures import Box, Mask, Picture
 
 # The smallest text of ten pixels height changes more pixels of its surroundings than this, by more
 # than a fifth of the range.
@@ -22,10 +16,10 @@ _NEAR = 8
 class Seen:
     """What was looked at: for each pixel the value that it had when its surroundings last were."""
 
-    def __init__(self, first: Shown) -> None:
+    def __init__(self, first: Picture) -> None:
         self._values = first.copy()
 
-    def new_in(self, frame: Shown) -> Mask:
+    def new_in(self, frame: Picture) -> Mask:
         """Mark what is new in a frame, (rows, columns), 1 or 0, and count it as seen.
 
         What changes little by little is new once it changed enough.
