@@ -73,12 +73,15 @@ class StoredArray:
     Attributes:
         dtype: of what is stored.
         attributes: the JSON attributes of the Zarr array.
+        shard: voxels of a shard along each axis; None where the chunks are none that `write_array`
+            makes.
     """
 
     path: Path
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     attributes: dict[str, Any]
+    shard: tuple[int, int, int] | None
     _handle: Any
 
     @classmethod
@@ -105,6 +108,7 @@ class StoredArray:
             shape=(slices, rows, columns),
             dtype=np.dtype(handle.dtype.numpy_dtype),
             attributes=metadata.get("attributes", {}),
+            shard=_own_shard(metadata),
             _handle=handle,
         )
 
@@ -123,6 +127,11 @@ class StoredArray:
     def read_stored(self) -> Voxels:
         """Read everything as it is stored."""
         return PendingRead(self._handle.read(order="C")).result()
+
+    @property
+    def read_type(self) -> np.dtype[Any]:
+        """The type of what `read` gives."""
+        return np.dtype(np.float32) if self.attributes.get(SLICE_RESCALE) else self.dtype
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -156,6 +165,27 @@ def array_digest(voxels: Voxels) -> str:
     """Return SHA-256 over type, shape and values, whatever the chunks are."""
     header = f"{voxels.dtype.str}{voxels.shape}".encode()
     return hashlib.sha256(header + np.ascontiguousarray(voxels).tobytes()).hexdigest()
+
+
+def _own_shard(metadata: dict[str, Any]) -> tuple[int, int, int] | None:
+    """Return the shape of the shards, where all else is as `_layout` has it."""
+    codecs = metadata["codecs"]
+    if [each["name"] for each in codecs] != ["sharding_indexed"] or metadata["fill_value"] != 0:
+        return None
+    inner = codecs[0]["configuration"]
+    endians = {each.get("configuration", {}).get("endian", "little") for each in inner["codecs"]}
+    keys = metadata["chunk_key_encoding"]
+    is_ours = (
+        inner["chunk_shape"] == [INNER_CHUNK] * 3
+        and [each["name"] for each in inner["codecs"]] == ["bytes", "blosc", "crc32c"]
+        and [each["name"] for each in inner["index_codecs"]] == ["bytes", "crc32c"]
+        and inner.get("index_location", "end") == "end"
+        and endians == {"little"}
+        and keys["name"] == "default"
+        and keys.get("configuration", {}).get("separator", "/") == "/"
+    )
+    slices, rows, columns = metadata["chunk_grid"]["configuration"]["chunk_shape"]
+    return (slices, rows, columns) if is_ours else None
 
 
 def _layout(path: Path, voxels: Voxels, attributes: dict[str, Any]) -> dict[str, Any]:
