@@ -45,7 +45,7 @@ def test_a_few_extreme_voxels_change_little() -> None:
 
 def test_a_constant_volume_becomes_zero() -> None:
     voxels = np.full((4, 4, 4), 7, np.int16)
-    scaling = scaling_of(voxels, Intensity(scheme="robust"), slope=1, intercept=0)
+    scaling = scaling_of(lambda: voxels, Intensity(scheme="robust"), slope=1, intercept=0)
     assert not scaling.apply(torch.from_numpy(voxels)).any()
 
 
@@ -53,3 +53,69 @@ def test_a_constant_volume_becomes_zero() -> None:
 def test_every_stored_type_becomes_a_tensor_of_the_same_values(kind: str) -> None:
     voxels = np.array([[[np.iinfo(kind).max, 0]]], dtype=kind)
     assert as_tensor(voxels).double().tolist() == voxels.astype(float).tolist()
+
+
+RESCALES = ((1.0, 0.0), (2.0, -1024.0), (-0.5, 30.0))
+
+
+def _scaled(values: np.ndarray, intensity: Intensity, rescale: tuple[float, float]) -> np.ndarray:
+    """Scale what is stored of values under a rescale."""
+    slope, intercept = rescale
+    stored = np.round((values - intercept) / slope).astype(np.int32)
+    scaling = scaling_of(lambda: stored, intensity, slope=slope, intercept=intercept)
+    return scaling.apply(torch.from_numpy(stored)).numpy()
+
+
+@pytest.mark.parametrize("rescale", RESCALES)
+def test_fixed_intensities_are_clipped_centred_and_divided(rescale: tuple[float, float]) -> None:
+    values = np.arange(-1000.0, 1000.0, 8).reshape(5, 5, 10)
+    intensity = Intensity(scheme="fixed", window=(-200.0, 304.0), centre=40.0, width=80.0)
+    wanted = (values.clip(-200, 304) - 40) / 80
+    assert _scaled(values, intensity, rescale) == pytest.approx(wanted, abs=1e-5)
+    unclipped = Intensity(scheme="fixed", centre=40.0, width=80.0)
+    wanted = (values - 40) / 80
+    assert _scaled(values, unclipped, rescale) == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize("rescale", RESCALES)
+def test_deviation_counts_all_or_the_box_or_what_is_not_zero(rescale: tuple[float, float]) -> None:
+    values = np.zeros((9, 9, 9))
+    values[2:6, 3:7, 1:8] = 2 * np.random.default_rng(3).integers(-50, 400, (4, 4, 7))
+    values[3, 4, 4] = 0  # within the box
+    inside, rest = values[2:6, 3:7, 1:8], values != 0
+
+    def scaled(counted: str) -> np.ndarray:
+        intensity = Intensity(scheme="deviation", counted=counted)  # type: ignore[arg-type]
+        return _scaled(values, intensity, rescale)
+
+    assert scaled("all") == pytest.approx((values - values.mean()) / values.std(), abs=1e-4)
+    assert scaled("box") == pytest.approx((values - inside.mean()) / inside.std(), abs=1e-4)
+    kept = np.where(rest, (values - values[rest].mean()) / values[rest].std(), 0)
+    assert scaled("nonzero") == pytest.approx(kept, abs=1e-4)
+
+
+@pytest.mark.parametrize("rescale", RESCALES)
+def test_range_maps_what_a_volume_covers_to_0_and_1(rescale: tuple[float, float]) -> None:
+    values = np.arange(-40.0, 460.0, 4).reshape(5, 5, 5)
+    wanted = (values - values.min()) / (values.max() - values.min())
+    assert _scaled(values, Intensity(scheme="range"), rescale) == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize("counted", ["all", "box", "nonzero"])
+def test_an_empty_volume_becomes_zero_by_deviation(counted: str) -> None:
+    intensity = Intensity(scheme="deviation", counted=counted)  # type: ignore[arg-type]
+    assert not _scaled(np.zeros((3, 4, 5)), intensity, (1.0, 0.0)).any()
+
+
+def test_scaling_leaves_what_it_is_given_as_it_was() -> None:
+    values = torch.tensor([-2000.0, 0.0, 2000.0])
+    window_scaling(WINDOW, slope=1.0, intercept=0.0).apply(values)
+    assert values.tolist() == [-2000.0, 0.0, 2000.0]
+
+
+def test_a_robust_scaling_turns_round_what_is_stored_inverted() -> None:
+    voxels = np.random.default_rng(1).integers(0, 200, (4, 8, 8)).astype(np.uint8)
+    plain = robust_scaling(voxels).apply(torch.from_numpy(voxels))
+    inverted = 255 - voxels
+    turned = robust_scaling(inverted, slope=-1.0).apply(torch.from_numpy(inverted))
+    torch.testing.assert_close(turned, plain, atol=1e-4, rtol=0)

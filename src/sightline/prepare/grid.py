@@ -43,7 +43,7 @@ class NetworkGrid:
 
     @classmethod
     def over(cls, geometry: Geometry, spacing_mm: SpacingMm) -> Self:
-        """Lay a grid of `spacing_mm` over a volume."""
+        """Lay a grid of `spacing_mm` over a volume; 0 along an axis keeps the volume's own."""
         directions = geometry.matrix[:3, :3] / np.linalg.norm(geometry.matrix[:3, :3], axis=0)
         axes = max(itertools.permutations(range(3)), key=lambda order: _fit(directions, order))
         ratio = [
@@ -133,5 +133,5 @@ def _fit(directions: npt.NDArray[np.float64], order: tuple[int, ...]) -> float:
 
 
 def _ratio(wanted_mm: float, source_mm: float) -> float:
-    ratio = wanted_mm / source_mm
+    ratio = wanted_mm / source_mm if wanted_mm else 1.0
     return 1.0 if abs(ratio - 1.0) < _SAME_SPACING else ratio

@@ -4,9 +4,11 @@ import dataclasses
 
 import torch
 
+from sightline.prepare.body import GridBox, body_box
 from sightline.prepare.grid import Lerp, NetworkGrid, positions
 from sightline.prepare.intensity import Scaling, as_tensor, scaling_of
-from sightline.values.plan import Plan
+from sightline.values.arrays import Voxels
+from sightline.values.plan import Plan, Triple
 from sightline.values.volume import Volume
 
 # So many slices are float32 at full resolution at a time.
@@ -18,36 +20,55 @@ class PreparedImage:
     """A volume ready for a network.
 
     Attributes:
-        image: float32 (slices, rows, columns) of `grid`.
+        image: float32 (slices, rows, columns), the part of `grid` that holds the body.
+        first: index in `grid` of its first voxel.
+        scaling: how its values came from those of the volume.
     """
 
     image: torch.Tensor
+    first: Triple
     grid: NetworkGrid
+    scaling: Scaling
 
 
-def prepare_image(volume: Volume, plan: Plan) -> PreparedImage:
-    """Orient, scale and resample a volume."""
+def prepare_image(volume: Volume, plan: Plan, *, is_whole: bool = False) -> PreparedImage:
+    """Orient, crop to the body, scale and resample a volume.
+
+    Args:
+        volume: as acquired.
+        plan: of the network.
+        is_whole: whether it is not cropped.
+    """
     grid = NetworkGrid.over(volume.geometry, plan.spacing_mm)
     scaling = scaling_of(
-        volume.voxels, plan.intensity, slope=volume.slope, intercept=volume.intercept
+        lambda: volume.voxels, plan.intensity, slope=volume.slope, intercept=volume.intercept
     )
-    source = as_tensor(grid.orient(volume.voxels))
+    first, stop = ((0, 0, 0), grid.shape) if is_whole else body_box(volume, grid, plan)
+    oriented = grid.orient(volume.voxels)
     if grid.is_source_spacing:
-        return PreparedImage(image=scaling.apply(source), grid=grid)
-    return PreparedImage(image=_resample(source, grid, scaling), grid=grid)
+        a, b, c = (slice(begin, end) for begin, end in zip(first, stop, strict=True))
+        image = scaling.apply(as_tensor(oriented[a, b, c]))
+    else:
+        image = _resample(oriented, grid, scaling, box=(first, stop))
+    return PreparedImage(image=image, first=first, grid=grid, scaling=scaling)
 
 
-def _resample(source: torch.Tensor, grid: NetworkGrid, scaling: Scaling) -> torch.Tensor:
-    lerps = [
-        Lerp.at(positions(count, ratio), size)
-        for count, ratio, size in zip(grid.shape, grid.ratio, source.shape, strict=True)
-    ]
-    image = torch.empty(grid.shape)
-    for start in range(0, grid.shape[0], _SLAB):
-        stop = min(start + _SLAB, grid.shape[0])
+def _resample(source: Voxels, grid: NetworkGrid, scaling: Scaling, *, box: GridBox) -> torch.Tensor:
+    """Interpolate the part of the grid that lies in a box, slab by slab."""
+    lerps, spans = [], []
+    for axis, (begin, end) in enumerate(zip(*box, strict=True)):
+        size = grid.source_shape[axis]
+        lerp = Lerp.at(positions(grid.shape[axis], grid.ratio[axis])[begin:end], size)
+        first, last = int(lerp.low.min()), int(lerp.high.max())
+        lerps.append(Lerp(lerp.low - first, lerp.high - first, lerp.weight))
+        spans.append(slice(first, last + 1))
+    source = source[spans[0], spans[1], spans[2]]
+    image = torch.empty([len(each.low) for each in lerps])
+    for start in range(0, len(image), _SLAB):
+        stop = min(start + _SLAB, len(image))
         part = Lerp(*(each[start:stop] for each in (lerps[0].low, lerps[0].high, lerps[0].weight)))
         first, last = int(part.low.min()), int(part.high.max())
-        slab = scaling.apply(source[first : last + 1])
+        slab = scaling.apply(as_tensor(source[first : last + 1]))
         near = Lerp(part.low - first, part.high - first, part.weight)
         image[start:stop] = lerps[2].along(lerps[1].along(near.along(slab, 0), 1), 2)
     return image
