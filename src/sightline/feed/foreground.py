@@ -1,18 +1,24 @@
-"""Where the classes of each example lie, found once a run."""
+"""Where the classes of each example lie: found once, and kept beside the mask."""
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
-from typing import Self
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sightline.errors import Refused
 from sightline.feed.example import Example
+from sightline.store.arrays import StoredArray
 from sightline.values.arrays import Mask
 
 # So many voxels of a class are kept; a crop needs a place, not every place.
 _MOST_PLACES = 2048
+# In the folder of the mask, so that it goes when the mask goes. The number is the format's.
+_KEPT = "sightline-foreground-1.npz"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,21 +31,18 @@ class ForegroundIndex:
 
     places: tuple[npt.NDArray[np.int32], ...]
 
-    @classmethod
-    def of(cls, mask: Mask, class_count: int) -> Self:
-        """Index one mask."""
-        flat = mask.ravel()
-        found = []
-        for number in range(1, class_count + 1):
-            where = np.flatnonzero(flat == number)
-            chosen = where[:: max(1, where.size // _MOST_PLACES)]
-            if chosen.size:
-                found.append(np.stack(np.unravel_index(chosen, mask.shape), 1).astype(np.int32))
-        return cls(tuple(found))
-
 
 def read_mask(example: Example) -> Mask:
     """Read the whole mask of an example.
+
+    Raises:
+        Refused: The example has none.
+    """
+    return annotation(example).read().astype(np.uint8, copy=False)
+
+
+def annotation(example: Example) -> StoredArray:
+    """Return the mask of an example, unread.
 
     Raises:
         Refused: The example has none.
@@ -49,13 +52,69 @@ def read_mask(example: Example) -> Mask:
             f"series {example.series_uid} has no annotation to learn from",
             hint="Annotate it, or make a collection version without it.",
         )
-    return example.mask.read().astype(np.uint8, copy=False)
+    return example.mask
 
 
-def index_foreground(examples: Sequence[Example], class_count: int) -> tuple[ForegroundIndex, ...]:
-    """Index the masks of all examples, one in memory at a time.
+def check_annotated(example: Example) -> None:
+    """Check that there is something to learn from.
 
     Raises:
-        Refused: An example has no mask.
+        Refused: There is not.
     """
-    return tuple(ForegroundIndex.of(read_mask(example), class_count) for example in examples)
+    if not example.is_annotated:
+        annotation(example)
+
+
+def index_foreground(example: Example, class_count: int) -> ForegroundIndex:
+    """Index the mask of an example, or take the index that an earlier run left beside it.
+
+    Nothing is indexed of examples that teach by numbers or by an image.
+
+    Raises:
+        Refused: The example has nothing to learn from.
+        DamagedObject: The mask cannot be read.
+    """
+    if example.mask is None and example.is_annotated:
+        return ForegroundIndex(())
+    kept = annotation(example).path / _KEPT
+    found = _read(kept)
+    if found is None:
+        found = _places(read_mask(example))
+        _keep(kept, found)
+    return ForegroundIndex(
+        tuple(found[number] for number in sorted(found) if number <= class_count)
+    )
+
+
+def _places(mask: Mask) -> dict[int, npt.NDArray[np.int32]]:
+    flat = mask.ravel()
+    where = np.flatnonzero(flat)
+    classes = flat[where]
+    found = {}
+    for number in np.flatnonzero(np.bincount(classes, minlength=1)):
+        of_class = where[classes == number]
+        chosen = of_class[:: max(1, of_class.size // _MOST_PLACES)]
+        found[int(number)] = np.stack(np.unravel_index(chosen, mask.shape), 1).astype(np.int32)
+    return found
+
+
+def _read(path: Path) -> dict[int, npt.NDArray[np.int32]] | None:
+    """Read an index; None where there is none, or where its checksums do not hold."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            return {int(name): content[name] for name in content.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _keep(path: Path, found: dict[int, npt.NDArray[np.int32]]) -> None:
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    # Who may not write here, or finds the disk full, makes the index again next time.
+    with contextlib.suppress(OSError):
+        try:
+            with unfinished.open("wb") as file:
+                named: dict[str, Any] = {str(number): found[number] for number in found}
+                np.savez(file, **named)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)

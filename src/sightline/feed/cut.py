@@ -1,4 +1,4 @@
-"""Patches cut, turned, mirrored and altered on the device that trains."""
+"""Patches cut out of boxes of volumes, turned and bent, on this processor."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,13 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from sightline.feed.draws import Appearance, Draw, is_straight
+from sightline.feed.draws import Draw, is_straight
 from sightline.prepare.grid import IndexMap, Lerp
 from sightline.values.plan import Triple
 
 _HALF = 0.5
+_SLABS = 4
+_ALONG = ("oi,aijk->aojk", "oj,aijk->aiok", "ok,aijk->aijo")
 
 
 def cut(
@@ -29,45 +31,22 @@ def cut(
     """
     in_box = draw.to_source.copy()
     in_box[:, 3] -= [start for start, _ in draw.bounds]
-    if is_straight(in_box):
+    if draw.elastic is None and is_straight(in_box):
         return _cut_straight(volume, mask, in_box, patch=patch)
-    where = _sampling_grid(in_box, patch, volume.shape).to(volume.device)[None]
+    where = _sampling_grid(in_box, patch, volume.shape)
+    if draw.elastic is not None:
+        where += _moved(in_box, draw.elastic, patch=patch, box=volume.shape)
+    # Torch shares the images of a batch among threads, not the voxels of one; so slabs are images.
+    parts = _SLABS if patch[0] % _SLABS == 0 else 1
+    where = where.view(parts, patch[0] // parts, *where.shape[1:])
 
     def sampled(values: torch.Tensor, mode: str) -> torch.Tensor:
+        images = values[None, None].expand(parts, 1, *values.shape)
         return functional.grid_sample(
-            values[None, None], where, mode=mode, padding_mode="zeros", align_corners=False
-        )[0, 0]
+            images, where, mode=mode, padding_mode="zeros", align_corners=False
+        ).view(patch)
 
     return sampled(volume, "bilinear"), sampled(mask.float(), "nearest").to(mask.dtype)
-
-
-def alter(
-    images: torch.Tensor, appearances: Sequence[Appearance], generator: torch.Generator
-) -> torch.Tensor:
-    """Apply gamma, contrast, brightness and noise to (batch, 1, slices, rows, columns)."""
-
-    def column(values: list[float]) -> torch.Tensor:
-        return torch.tensor(values, device=images.device).view(-1, 1, 1, 1, 1)
-
-    gamma = [each.gamma for each in appearances]
-    if any(value != 1 for value in gamma):
-        images = _with_gamma(images, column(gamma))
-    contrast = [each.contrast for each in appearances]
-    brightness = [each.brightness for each in appearances]
-    if any(value != 1 for value in contrast) or any(brightness):
-        mean = images.mean(dim=(2, 3, 4), keepdim=True)
-        images = (images - mean) * column(contrast) + mean + column(brightness)
-    noise = [each.noise for each in appearances]
-    if any(noise):
-        drawn = torch.randn(images.shape, generator=generator, device=images.device)
-        images = images + drawn * column(noise)
-    return images
-
-
-def _with_gamma(images: torch.Tensor, gamma: torch.Tensor) -> torch.Tensor:
-    low = images.amin(dim=(2, 3, 4), keepdim=True)
-    span = (images.amax(dim=(2, 3, 4), keepdim=True) - low).clamp_min(1e-6)
-    return ((images - low) / span).pow(gamma) * span + low
 
 
 def _cut_straight(
@@ -82,7 +61,7 @@ def _cut_straight(
             volume = _shifted(volume, axis, step=int(step), first=int(first))
             mask = _shifted(mask, axis, step=int(step), first=int(first))
             continue
-        at = (torch.arange(patch[axis], dtype=torch.float64) * step + first).to(volume.device)
+        at = torch.arange(patch[axis], dtype=torch.float64) * step + first
         size = volume.shape[axis]
         outside = ((at < -_HALF) | (at > size - _HALF)).nonzero().flatten()
         nearest = at.round().clamp(0, size - 1).long()
@@ -128,3 +107,31 @@ def _sampling_grid(in_box: IndexMap, patch: Triple, box: Sequence[int]) -> torch
         torch.from_numpy(np.ascontiguousarray(part[..., ::-1], dtype=np.float32)) for part in parts
     )
     return slices + rows + columns
+
+
+def _moved(
+    in_box: IndexMap, elastic: npt.NDArray[np.float32], *, patch: Triple, box: Sequence[int]
+) -> torch.Tensor:
+    """Return by how much grid_sample's coordinates move where a patch is deformed."""
+    moved = torch.from_numpy(elastic)
+    for axis, along in enumerate(_ALONG):
+        weights = smooth(patch[axis], elastic.shape[axis + 1])
+        moved = torch.einsum(along, torch.from_numpy(weights), moved)
+    to_grid = 2 * in_box[:, :3] / np.array(box)[:, None]
+    matrix = torch.from_numpy(to_grid[::-1].astype(np.float32))
+    return torch.einsum("xa,aijk->ijkx", matrix, moved)
+
+
+def smooth(count: int, points: int) -> npt.NDArray[np.float32]:
+    """Weigh control points at each voxel of an axis: uniform cubic B-splines, which add up to 1."""
+    if points == 1:
+        return np.ones((count, 1), np.float32)
+    spans = points - 3
+    at = np.arange(count) * (spans / max(count - 1, 1))
+    first = np.minimum(at.astype(int), spans - 1)
+    t = at - first
+    parts = [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]
+    weights = np.zeros((count, points))
+    for place, part in enumerate(parts):
+        weights[np.arange(count), first + place] = part / 6
+    return weights.astype(np.float32)
