@@ -12,6 +12,10 @@ from sightline.prepare.grid import Lerp
 RATIOS = st.sampled_from((1.0, 0.4, 0.77, 1.5, 2.0, 3.3))
 
 
+def highest(logits: torch.Tensor) -> torch.Tensor:
+    return logits.argmax(dim=0).to(torch.uint8)
+
+
 def _everything(box: LogitsBox, shape: tuple[int, ...], ratio: tuple[float, ...]) -> torch.Tensor:
     return torch.stack([_interpolated(logits, shape, ratio) for logits in box.logits])
 
@@ -37,7 +41,7 @@ def test_the_winner_is_that_of_logits_interpolated_everywhere(
         logits=torch.from_numpy(smooth.astype(np.float32)), first=(0, 0, 0), grid_shape=coarse
     )
     shape = tuple(max(1, round(n * r)) for n, r in zip(coarse, ratio, strict=True))
-    mask = decide(box, shape=(shape[0], shape[1], shape[2]), ratio=ratio)
+    mask = decide(box, shape=(shape[0], shape[1], shape[2]), ratio=ratio, winner_of=highest)
     fine = _everything(box, shape, ratio)
     best = fine.max(dim=0).values
     chosen = fine.gather(0, torch.from_numpy(mask.astype(np.int64))[None])[0]
@@ -50,7 +54,7 @@ def test_the_winner_is_that_of_logits_interpolated_everywhere(
 def test_the_same_grid_is_a_plain_argmax() -> None:
     logits = torch.randn((3, 5, 6, 7), generator=torch.Generator().manual_seed(0))
     box = LogitsBox(logits=logits, first=(0, 0, 0), grid_shape=(5, 6, 7))
-    mask = decide(box, shape=(5, 6, 7), ratio=(1, 1, 1))
+    mask = decide(box, shape=(5, 6, 7), ratio=(1, 1, 1), winner_of=highest)
     assert (mask == logits.argmax(dim=0).numpy()).all()
 
 
@@ -58,7 +62,7 @@ def test_outside_the_box_nothing_is_found() -> None:
     logits = torch.zeros((2, 2, 3, 2))
     logits[1] = 1
     box = LogitsBox(logits=logits, first=(1, 0, 2), grid_shape=(4, 3, 6))
-    mask = decide(box, shape=(8, 6, 12), ratio=(2.0, 2.0, 2.0))
+    mask = decide(box, shape=(8, 6, 12), ratio=(2.0, 2.0, 2.0), winner_of=highest)
     where = np.argwhere(mask)
     assert where.min(axis=0).tolist() == [2, 0, 4]
     assert where.max(axis=0).tolist() == [5, 5, 7]

@@ -1,12 +1,13 @@
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sightline.predict.model import Model
-from sightline.train.evaluate import bootstrap_mean, evaluate
+from sightline.train.evaluate import answered, evaluate, scored_example, with_surfaces
+from sightline.values.answer import Answer
+from sightline.values.evaluation import Evaluation, MaskNumbers
 from tests.train.conftest import Trained
 
 
@@ -22,12 +23,11 @@ def test_an_evaluation_names_every_series_and_class(trained: Trained, model: Mod
     found = evaluate(model, trained.held_out, on_done=done.append)
     assert done == [1, 2]
     assert found.subjects == 2
-    assert {each.series_uid for each in found.series} == {"2.25.6", "2.25.7"}
-    assert set(found.dice_by_class) == {"bright", "brighter"}
-    content = json.loads(json.dumps(found.to_json()))
-    assert content["dice"]["mean"] == found.dice.mean
-    assert content["subjects"] == 2
-    assert "Research use only" in content["note"]
+    assert {each.series_uid for each in found.examples} == {"2.25.6", "2.25.7"}
+    assert set(found.by_class("dice")) == {"bright", "brighter"}
+    # The first metric alone, which is cheap: a training asks for it again and again.
+    assert {each.metric for each in found.figures} == {"dice"}
+    assert Evaluation.from_json(found.to_json()) == found
 
 
 def test_the_same_evaluation_twice_is_the_same(trained: Trained, model: Model) -> None:
@@ -36,22 +36,23 @@ def test_the_same_evaluation_twice_is_the_same(trained: Trained, model: Model) -
 
 def test_scores_of_one_subject_are_one_subject(trained: Trained, model: Model) -> None:
     twice = [dataclasses.replace(each, subject_id="S-1") for each in trained.held_out]
-    assert evaluate(model, twice).subjects == 1
+    found = evaluate(model, twice)
+    assert found.subjects == found.headline.figure.subjects == 1
 
 
-def test_an_interval_agrees_with_the_normal_theory() -> None:
-    table = np.random.default_rng(0).normal(0.8, 0.1, (200, 1))
-    found = bootstrap_mean(table)
-    assert found.mean == pytest.approx(float(table.mean()))
-    half = 1.96 * table.std() / np.sqrt(200)
-    assert found.low == pytest.approx(float(table.mean()) - half, abs=0.003)
-    assert found.high == pytest.approx(float(table.mean()) + half, abs=0.003)
-
-
-def test_what_could_not_be_scored_is_left_out() -> None:
-    nan = float("nan")
-    found = bootstrap_mean(np.array([[0.5, nan], [0.7, nan], [nan, nan], [nan, 0.2]]))
-    assert found.mean == pytest.approx((0.6 + 0.2) / 2)
-    assert found.subjects == 3
-    nothing = bootstrap_mean(np.full((3, 2), nan))
-    assert (nothing.mean, nothing.subjects) == (None, 0)
+def test_surfaces_are_measured_where_both_are(trained: Trained, model: Model) -> None:
+    found = answered(model, trained.held_out[0])
+    true = found.truth.segmentation
+    assert true is not None
+    moved = np.roll(np.where(true.mask == 1, 1, 0).astype(np.uint8), 1, axis=2)
+    drawn = Answer(segmentation=dataclasses.replace(true, mask=moved))
+    off = dataclasses.replace(found, answer=drawn)
+    first, second = with_surfaces(model, scored_example(model, off), off).numbers
+    assert isinstance(first, MaskNumbers)
+    assert isinstance(second, MaskNumbers)
+    # A box of six voxels that lies one column of 1 mm further.
+    assert first.dice == pytest.approx(5 / 6)
+    assert (first.hd95_mm, first.nsd) == (pytest.approx(1.0), 1.0)
+    assert (second.dice, second.hd95_mm, second.nsd) == (0.0, None, 0.0)
+    assert second.answer_ml == 0
+    assert first.truth_ml == pytest.approx(6**3 * 1.5 / 1000)

@@ -1,6 +1,8 @@
 import dataclasses
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,11 @@ import torch
 
 from sightline.errors import BadRecipe, DamagedObject, Refused, UnknownName
 from sightline.networks.contract import NETWORKS
+from sightline.train import fingerprint
+from sightline.train.budget import Budget
 from sightline.train.fingerprint import Fingerprint, take_fingerprint
 from sightline.train.plan import plan
-from sightline.values.plan import Plan
+from sightline.values.plan import Plan, Triple
 from sightline.values.recipe import Applying, Recipe
 from tests.learning import RECIPE, example, examples
 
@@ -20,6 +24,7 @@ LARGE_CT = Fingerprint(
     modality="CT",
     median_shape=(250, 512, 512),
     median_spacing_mm=(1.25, 0.75, 0.75),
+    thin_spacing_mm=(1.0, 0.7, 0.7),
     class_range=(-820.0, 60.0),
     class_ml=(80.0, 12.0),
     class_subjects=(38, 20),
@@ -40,10 +45,23 @@ def test_a_fingerprint_counts_what_is_there(tmp_path: Path) -> None:
     assert (mark.examples, mark.subjects, mark.modality) == (3, 3, "MR")
     assert mark.median_shape == (20, 24, 22)
     assert mark.median_spacing_mm == pytest.approx((1.5, 1, 1))
+    assert mark.thin_spacing_mm == pytest.approx((1.5, 1, 1))
     assert mark.class_ml == pytest.approx((6**3 * 1.5 / 1000,) * 2)
     assert mark.class_subjects == (3, 3)
     assert 140 < mark.class_range[0] < 165
     assert 215 < mark.class_range[1] < 235
+
+
+def test_a_fingerprint_of_many_voxels_looks_at_fewer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = examples(tmp_path, 3)
+    all_of_them = take_fingerprint(found, ("bright", "brighter"))
+    monkeypatch.setattr(fingerprint, "_MOST_VALUES", 30)
+    mark = take_fingerprint(found, ("bright", "brighter"))
+    assert mark.class_range != all_of_them.class_range
+    assert mark.class_range == pytest.approx(all_of_them.class_range, rel=0.2)
+    assert mark.class_ml == all_of_them.class_ml
 
 
 def test_no_example_or_several_modalities_are_refused(tmp_path: Path) -> None:
@@ -96,9 +114,14 @@ def test_a_large_ct_gets_a_patch_of_limited_size_near_a_cube() -> None:
 
 def test_thick_slices_are_halved_later_and_not_convolved_at_first() -> None:
     thick = dataclasses.replace(
-        LARGE_CT, median_shape=(40, 512, 512), median_spacing_mm=(6.0, 0.8, 0.8)
+        LARGE_CT,
+        median_shape=(40, 512, 512),
+        median_spacing_mm=(6.0, 0.8, 0.8),
+        thin_spacing_mm=(5.0, 0.7, 0.7),
     )
     made = plan(CHEST, thick)
+    assert made.spacing_mm[0] == 5.0
+    assert "10th percentile" in made.reasons["spacing_mm"]
     assert made.kernels[0] == (1, 3, 3)
     assert made.strides[1] == (1, 2, 2)
     assert made.kernels[-1] == (3, 3, 3)
@@ -122,8 +145,34 @@ def test_the_recipe_may_say_the_channels_of_every_level() -> None:
     assert made.reasons["channels"] == "the recipe"
 
 
+def test_a_gpu_gets_what_nnunet_would_plan_for_it() -> None:
+    gpu = Budget(
+        device="a GPU",
+        memory_gb=8.0,
+        base_channels=32,
+        max_channels=320,
+        most_voxels=None,
+        looks=None,
+    )
+    made = plan(CHEST, LARGE_CT, budget=gpu)
+    assert made.spacing_mm == LARGE_CT.median_spacing_mm
+    assert made.channels == (32, 64, 128, 256, 320, 320)
+    assert math.prod(made.patch) > 10 * math.prod(plan(CHEST, LARGE_CT).patch)
+    assert (made.batch, made.steps) == (2, 250_000)
+
+
+def test_the_recipe_may_say_batch_steps_and_memory() -> None:
+    training = CHEST.training.model_copy(update={"batch": 7, "steps": 11})
+    made = plan(CHEST.model_copy(update={"training": training}), LARGE_CT)
+    assert (made.batch, made.steps) == (7, 11)
+    assert made.reasons["batch"] == made.reasons["steps"] == "the recipe"
+    roomy = CHEST.training.model_copy(update={"memory_gb": 2.0})
+    larger = plan(CHEST.model_copy(update={"training": roomy}), LARGE_CT)
+    assert math.prod(larger.patch) > math.prod(made.patch)
+
+
 def test_levels_are_not_said_twice() -> None:
-    text = CHEST.to_yaml().replace("channels: null", "channels: [8, 16, 32]")
+    text = CHEST.to_yaml().replace("\n  channels: null", "\n  channels: [8, 16, 32]")
     assert Recipe.from_yaml(text).network.channels == [8, 16, 32]
     with pytest.raises(BadRecipe, match="channels or levels"):
         Recipe.from_yaml(text.replace("levels: null", "levels: 3"))
@@ -158,6 +207,38 @@ def test_what_does_not_go_together_is_said() -> None:
     unknown = CHEST.network.model_copy(update={"name": "perceptron"})
     with pytest.raises(UnknownName, match="perceptron"):
         plan(CHEST.model_copy(update={"network": unknown}), LARGE_CT)
+
+
+@pytest.mark.gate
+def test_the_memory_that_is_foretold_is_what_a_step_takes() -> None:
+    plans = [_made(*each) for each in _MEMORY]
+    lines = "\n".join(json.dumps(each.to_json()) for each in [_made((16, 16, 16), [4, 8]), *plans])
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.train.measure_memory"],
+        input=lines,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for made, measured in zip(plans, map(float, done.stdout.split()), strict=True):
+        assert measured / 1.3 <= made.memory_mb <= measured * 1.3, (made.patch, measured)
+
+
+_MEMORY: list[tuple[Triple, list[int]]] = [
+    ((32, 48, 32), [16, 32, 64, 128]),
+    ((40, 64, 64), [8, 32, 64, 128]),
+    ((48, 48, 48), [24, 48, 96]),
+]
+
+
+def _made(patch: Triple, channels: list[int]) -> Plan:
+    changes = {
+        "inputs": CHEST.inputs.model_copy(update={"patch": patch}),
+        "network": CHEST.network.model_copy(update={"channels": channels}),
+        "training": CHEST.training.model_copy(update={"batch": 2}),
+    }
+    return plan(CHEST.model_copy(update=changes), LARGE_CT)
 
 
 def _deepest(made: Plan) -> list[int]:

@@ -7,9 +7,7 @@ import typer
 
 from sightline import extras
 from sightline.cli.context import new_verb, print_table, settings_of
-from sightline.hub.collections import version
 from sightline.hub.hub import Hub
-from sightline.hub.models import model
 from sightline.recipes.library import recipe_named
 
 APP = new_verb()
@@ -23,16 +21,23 @@ def plan(
     start_from: Annotated[
         str | None, typer.Option("--from", help="Plan a fine-tuning of this model.")
     ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="Time the first steps here, and plan what ends in so many minutes."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Plan for auto, cpu, cuda or cuda:1.")] = None,
 ) -> None:
     """Print the recipe with every default, and, for a collection, every planned value and why."""
     chosen = recipe_named(recipe)
     print(chosen.to_yaml(), end="")
     if on is None:
         return
-    hub = Hub.open(settings_of(ctx))
+    settings = settings_of(ctx, device=device)
     sessions = extras.load("sightline.train.session", extra="learn")
-    earlier = model(hub, start_from) if start_from else None
-    planned = sessions.plan_for(hub, chosen, version(hub, on), earlier=earlier).to_json()
+    wish = sessions.Wish(start_from=start_from, minutes=minutes)
+    workplace = sessions.Workplace.of(settings)
+    drawn = sessions.draft(Hub.open(settings), chosen, on, workplace=workplace, wish=wish)
+    planned = drawn.plan.to_json()
     reasons = planned.pop("reasons")
     rows = [
         (name, json.dumps(value), reasons.get(name, ""))

@@ -2,19 +2,23 @@
 
 import itertools
 import os
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
+from sightline.errors import Refused
 from sightline.predict.labels import LogitsBox, decide
 from sightline.predict.model import Model
 from sightline.predict.windows import slide
+from sightline.prepare.grid import Lerp, NetworkGrid, positions
 from sightline.prepare.image import PreparedImage, prepare_image
+from sightline.tasks.contract import TASKS, Peak
+from sightline.values.answer import Answer
+from sightline.values.arrays import Voxels
 from sightline.values.plan import Plan, Triple
+from sightline.values.statement import Place
 from sightline.values.volume import Segmentation, Volume
-
-_BODY_HU = -500.0
-_BODY_STEP = 4
 
 
 def set_threads(count: int) -> None:
@@ -25,21 +29,58 @@ def set_threads(count: int) -> None:
 def predict(model: Model, volume: Volume) -> Segmentation:
     """Draw what a model finds, on the grid of the volume; the same bytes every time.
 
-    Logits exist on the network's grid only, classes on the volume's.
+    Raises:
+        Refused: The model draws nothing: it answers with numbers, places or an image.
+    """
+    drawn = answer(model, volume).segmentation
+    if drawn is None:
+        raise Refused(
+            f"{model.manifest.name} answers with no mask: its task is {model.manifest.plan.task}",
+            hint="Use a model that segments.",
+        )
+    return drawn
+
+
+def answer(model: Model, volume: Volume) -> Answer:
+    """Return what a model says of a volume; the same every time.
+
+    Logits exist on the network's grid only, classes and images on the volume's.
     """
     plan = model.manifest.plan
-    prepared = prepare_image(volume, plan)
-    first, stop = _body_box(prepared, plan)
-    a, b, c = (slice(x, y) for x, y in zip(first, stop, strict=True))
-    image = prepared.image[a, b, c].to(model.device)
+    task = TASKS.get(plan.task)
+    prepared = prepare_image(volume, plan, is_whole=task.answers == "each patch")
+    if task.answers == "each patch":
+        image = whole(prepared.image, plan.patch).to(model.device)
+        with torch.inference_mode():
+            logits = _mirrored(lambda view: model.network(view[None, None])[0].float(), image, plan)
+        return Answer(numbers=task.decode(logits.cpu(), plan).numbers)
+    image, first = prepared.image.to(model.device), prepared.first
+
+    def look(view: torch.Tensor) -> torch.Tensor:
+        return slide(model.network, view, patch=plan.patch, overlap=plan.overlap)
+
     with torch.inference_mode():
-        logits = _mirrored(model, image, plan).cpu()
-    grid = prepared.grid
-    mask = decide(
-        LogitsBox(logits=logits, first=first, grid_shape=grid.shape),
-        shape=grid.source_shape,
-        ratio=grid.ratio,
-    )
+        logits = _mirrored(look, image, plan).cpu()
+    box = LogitsBox(logits=logits, first=first, grid_shape=prepared.grid.shape)
+    if task.needs == "mask":
+        return Answer(segmentation=_drawn(model, volume, grid=prepared.grid, box=box))
+    decoded = task.decode(logits, plan)
+    if decoded.image is not None:
+        return Answer(image=_made(decoded.image, volume, prepared, first=first))
+    return Answer(places=_places(decoded.peaks, volume, grid=prepared.grid, plan=plan, first=first))
+
+
+def _drawn(model: Model, volume: Volume, *, grid: NetworkGrid, box: LogitsBox) -> Segmentation:
+    plan = model.manifest.plan
+    decode = TASKS.get(plan.task).decode
+
+    def winner_of(logits: torch.Tensor) -> torch.Tensor:
+        classes = decode(logits, plan).classes
+        if classes is None:
+            raise AssertionError("a task that needs a mask answers with one")
+        return classes
+
+    mask = decide(box, shape=grid.source_shape, ratio=grid.ratio, winner_of=winner_of)
     return Segmentation(
         mask=grid.restore(mask),
         geometry=volume.geometry,
@@ -48,37 +89,58 @@ def predict(model: Model, volume: Volume) -> Segmentation:
     )
 
 
-def _mirrored(model: Model, image: torch.Tensor, plan: Plan) -> torch.Tensor:
+def whole(image: torch.Tensor, patch: Triple) -> torch.Tensor:
+    """Bring a whole image to the shape of a patch: padded with 0 or cut on both sides alike."""
+    for axis, length in enumerate(patch):
+        size = image.shape[axis]
+        if size > length:
+            image = image.narrow(axis, (size - length) // 2, length)
+    missing = [length - size for length, size in zip(patch, image.shape, strict=True)]
+    sides = [side for gap in reversed(missing) for side in (gap // 2, gap - gap // 2)]
+    return torch.nn.functional.pad(image, sides)
+
+
+def _made(image: torch.Tensor, volume: Volume, prepared: PreparedImage, *, first: Triple) -> Voxels:
+    """Bring an image back to the grid and the unit of the volume."""
+    grid, scaling = prepared.grid, prepared.scaling
+    for axis, (count, ratio) in enumerate(zip(grid.source_shape, grid.ratio, strict=True)):
+        at = positions(count, 1 / ratio) - first[axis]
+        image = Lerp.at(at, image.shape[axis]).along(image, axis)
+    stored = grid.restore((image * scaling.width + scaling.centre).numpy())
+    return (stored * volume.slope + volume.intercept).astype(np.float32)
+
+
+def _places(
+    peaks: Sequence[Peak], volume: Volume, *, grid: NetworkGrid, plan: Plan, first: Triple
+) -> tuple[Place, ...]:
+    """Bring places of the network's grid to the patient."""
+    to_source, to_patient = grid.to_source(), volume.geometry.matrix
+    places = []
+    for peak in peaks:
+        index = np.array([*np.add(peak.index, first), 1.0])
+        x, y, z, _ = (to_patient @ np.array([*(to_source @ index), 1.0])).tolist()
+        height, depth, width = np.multiply(peak.size, plan.spacing_mm).tolist()
+        places.append(
+            Place(
+                class_name=peak.class_name,
+                centre_mm=(x, y, z),
+                size_mm=(width, depth, height),
+                score=peak.score,
+            )
+        )
+    return tuple(places)
+
+
+def _mirrored(
+    look: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, plan: Plan
+) -> torch.Tensor:
     """Average the logits of an image and of its mirror images along the plan's axes."""
-
-    def look(axes: tuple[int, ...]) -> torch.Tensor:
-        logits = slide(model.network, image.flip(axes), patch=plan.patch, overlap=plan.overlap)
-        return logits.flip([axis + 1 for axis in axes])  # logits have classes before the axes
-
-    total, looks = look(()), 1
+    total, looks = look(image), 1
     for count in range(1, len(plan.mirror_axes) + 1):
         for axes in itertools.combinations(plan.mirror_axes, count):
-            total += look(axes)
+            logits = look(image.flip(axes))
+            # Logits have outputs before the axes; those of a whole image have no axes.
+            total += logits.flip([axis + 1 for axis in axes]) if logits.dim() > 1 else logits
             looks += 1
     total /= looks
     return total
-
-
-def _body_box(prepared: PreparedImage, plan: Plan) -> tuple[Triple, Triple]:
-    """Find the box of a CT that holds the body; everything of other modalities."""
-    shape = prepared.grid.shape
-    window = plan.intensity.window
-    if plan.modality != "CT" or window is None or not window[0] < _BODY_HU < window[1]:
-        return (0, 0, 0), shape
-    level = (_BODY_HU - window[0]) / (window[1] - window[0])
-    is_body = (prepared.image[::_BODY_STEP, ::_BODY_STEP, ::_BODY_STEP] > level).numpy()
-    if not is_body.any():
-        return (0, 0, 0), shape
-    bounds = []
-    for axis, size in enumerate(shape):
-        others = tuple(other for other in range(3) if other != axis)
-        where = np.flatnonzero(is_body.any(axis=others))
-        first = max(0, (int(where[0]) - 1) * _BODY_STEP)
-        bounds.append((first, min(size, (int(where[-1]) + 2) * _BODY_STEP)))
-    (a, b), (c, d), (e, f) = bounds
-    return (a, c, e), (b, d, f)

@@ -1,11 +1,13 @@
 """From logits on a coarse grid to classes on a fine one, exactly, without fine logits.
 
 Trilinear interpolation is a convex combination: where the eight corners of a cell agree on the
-winning class, that class wins everywhere in the cell. Logits are interpolated in the other cells
-alone, and only at the voxels in them.
+winning class, that class wins everywhere in the cell, be it the one with the highest logit or the
+last of the regions whose logit is above 0. Logits are interpolated in the other cells alone, and
+only at the voxels in them.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ class LogitsBox:
     """Logits of a part of a network's grid.
 
     Attributes:
-        logits: (classes + 1, slices, rows, columns).
+        logits: (outputs, slices, rows, columns).
         first: index in the grid of the part's first voxel.
         grid_shape: of the whole grid.
     """
@@ -32,16 +34,24 @@ class LogitsBox:
     grid_shape: Triple
 
 
-def decide(box: LogitsBox, *, shape: Triple, ratio: SpacingMm) -> Mask:
+def decide(
+    box: LogitsBox,
+    *,
+    shape: Triple,
+    ratio: SpacingMm,
+    winner_of: Callable[[torch.Tensor], torch.Tensor],
+) -> Mask:
     """Return the winning class of every voxel of the fine grid; 0 outside the box.
 
     Args:
         box: logits on the coarse grid.
         shape: of the fine grid, which begins at the same corner.
         ratio: length of a coarse voxel in fine voxels.
+        winner_of: names the class by logits (outputs, ...), so that where all mixed logits give
+            one class, their mixture does.
     """
     mask = np.zeros(shape, dtype=np.uint8)
-    winner = box.logits.argmax(dim=0).to(torch.uint8)
+    winner = winner_of(box.logits)
     spans, lerps = [], []
     for axis in range(3):
         span, lerp = _within(box, axis, count=shape[axis], ratio=ratio[axis])
@@ -60,7 +70,7 @@ def decide(box: LogitsBox, *, shape: Triple, ratio: SpacingMm) -> Mask:
             weight = flat_slices.weight[index]
             logits = torch.lerp(box.logits[:, low], box.logits[:, high], weight)
             at = _interpolated(logits, rows, columns, places=undecided)
-            plane[undecided[:, 0], undecided[:, 1]] = at.argmax(dim=0).to(torch.uint8)
+            plane[undecided[:, 0], undecided[:, 1]] = winner_of(at)
         inside[index] = plane.cpu().numpy()
     return mask
 
@@ -94,7 +104,7 @@ def _disagree(winner: torch.Tensor) -> torch.Tensor:
 def _interpolated(
     logits: torch.Tensor, rows: Lerp, columns: Lerp, *, places: torch.Tensor
 ) -> torch.Tensor:
-    """Interpolate (classes + 1, rows, columns) at some places of a fine plane."""
+    """Interpolate (outputs, rows, columns) at some places of a fine plane."""
     row, column = places[:, 0], places[:, 1]
     across = columns.weight[column]
     near, far = columns.low[column], columns.high[column]

@@ -12,8 +12,10 @@ from safetensors.torch import load, save
 from torch import nn
 
 from sightline.errors import DamagedObject
-from sightline.networks.contract import NETWORKS
+from sightline.networks.contract import build_network
+from sightline.networks.framed import lay_out
 from sightline.networks.weights import load_tensors, tensors_of
+from sightline.predict.ensemble import Ensemble
 from sightline.values.plan import Plan
 from sightline.values.recipe import Recipe
 
@@ -31,17 +33,28 @@ class ModelManifest:
         recipe: the recipe it was trained by, as YAML.
         classes: class k of a mask is `classes[k - 1]`.
         weights_digest: SHA-256 of the safetensors file.
+        members: networks of the plan whose answers are averaged; the file holds all of them.
     """
 
     recipe: str
     plan: Plan
     classes: tuple[str, ...]
     weights_digest: str
+    members: int = 1
 
     @property
     def name(self) -> str:
         """Name of the recipe."""
         return Recipe.from_yaml(self.recipe).name
+
+    def build(self) -> nn.Module:
+        """Build its network, or its networks as one.
+
+        Raises:
+            UnknownName: The network is not installed.
+        """
+        networks = [build_network(self.plan) for _ in range(self.members)]
+        return networks[0] if self.members == 1 else Ensemble(networks, self.plan)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values, with format and version."""
@@ -52,6 +65,7 @@ class ModelManifest:
             "plan": self.plan.to_json(),
             "classes": list(self.classes),
             "weights_digest": self.weights_digest,
+            "members": self.members,
         }
 
     @classmethod
@@ -71,6 +85,7 @@ class ModelManifest:
             plan=Plan.from_json(content["plan"]),
             classes=tuple(content["classes"]),
             weights_digest=str(content["weights_digest"]),
+            members=int(content.get("members", 1)),  # older models are one network
         )
 
 
@@ -97,7 +112,7 @@ class Model:
         digest = hashlib.sha256(content).hexdigest()
         if digest != manifest.weights_digest:
             raise _damaged(f"weights are {digest[:12]}, not {manifest.weights_digest[:12]}")
-        network = NETWORKS.get(manifest.plan.network).build(manifest.plan)
+        network = manifest.build()
         try:
             tensors = load(content)
         except SafetensorError as error:
@@ -109,8 +124,7 @@ class Model:
     def of(cls, network: nn.Module, manifest: ModelManifest) -> Self:
         """Take a network as it is, on the device where its weights lie."""
         device = next(network.parameters()).device
-        # Convolutions of few channels run half as long so.
-        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stub lacks it
+        lay_out(network)
         return cls(network=network.eval(), manifest=manifest, device=device)
 
 

@@ -15,7 +15,7 @@ Corner: TypeAlias = Triple
 def slide(
     network: nn.Module, image: torch.Tensor, *, patch: Triple, overlap: float
 ) -> torch.Tensor:
-    """Return logits (classes + 1, slices, rows, columns) of an image of those axes.
+    """Return logits (outputs, slices, rows, columns) of an image of those axes.
 
     Windows that overlap are averaged with weights that fall off from the centre; an image
     smaller than a window is padded with 0 on both sides.

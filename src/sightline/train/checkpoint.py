@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import nn
 
-from sightline.errors import DamagedObject
-from sightline.networks.weights import load_tensors, tensors_of
+from sightline.errors import DamagedObject, NotKept
 from sightline.store.durable import make_folder, write_durably
+from sightline.train.learner import Learner
 from sightline.train.progress import CurvePoint
 
 _FILE = "checkpoint.safetensors"
@@ -30,6 +29,7 @@ class RunState:
         wait_s: of these, waiting for data.
         curve: validations so far.
         losses: since the last validation, one a step.
+        is_over: whether it stopped before its last step, because validation got no better.
     """
 
     identity: str
@@ -38,28 +38,37 @@ class RunState:
     wait_s: float = 0.0
     curve: tuple[CurvePoint, ...] = ()
     losses: tuple[float, ...] = ()
+    is_over: bool = False
 
 
-def save_checkpoint(
-    workdir: Path, state: RunState, *, network: nn.Module, optimizer: torch.optim.Optimizer
-) -> None:
-    """Write the state of a run; a crash leaves the one before."""
-    tensors = {f"network.{name}": value for name, value in tensors_of(network).items()}
-    for index, values in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+def save_checkpoint(workdir: Path, state: RunState, learner: Learner) -> None:
+    """Write the state of a run; a crash leaves the one before.
+
+    Raises:
+        NotKept: It could not be written; the one before stands.
+    """
     facts = dataclasses.asdict(state)
     content = save(
-        {name: value.detach().contiguous().cpu() for name, value in tensors.items()},
-        metadata={_KEY: json.dumps({"format": "sightline-checkpoint", "version": 1, **facts})},
+        {name: value.detach().contiguous().cpu() for name, value in learner.tensors().items()},
+        metadata={_KEY: json.dumps({"format": "sightline-checkpoint", "version": 2, **facts})},
     )
-    make_folder(workdir)
-    write_durably(workdir / _FILE, content)
+    try:
+        make_folder(workdir)
+        write_durably(workdir / _FILE, content)
+    except OSError as error:
+        stands = (
+            "the checkpoint before it stands" if (workdir / _FILE).exists() else "none was kept yet"
+        )
+        raise NotKept(
+            f"the checkpoint of step {state.step} ({len(content) / 2**20:.1f} MB) could not be "
+            f"written: {error.strerror}; {stands}",
+            hint="Make room in the data directory, then go on with `sightline train --resume RUN`; "
+            "`sightline runs` names it.",
+        ) from error
 
 
-def load_checkpoint(
-    workdir: Path, identity: str, *, network: nn.Module, optimizer: torch.optim.Optimizer
-) -> RunState | None:
-    """Restore network and optimizer; None where no checkpoint of this run is there.
+def load_checkpoint(workdir: Path, identity: str, learner: Learner) -> RunState | None:
+    """Restore what learned; None where no checkpoint of this run is there.
 
     Raises:
         DamagedObject: The checkpoint cannot be read.
@@ -68,37 +77,28 @@ def load_checkpoint(
     if not path.exists():
         return None
     try:
-        with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})[_KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        facts, tensors = _read(path)
+        state = RunState(
+            identity=facts["identity"],
+            step=facts["step"],
+            seconds=facts["seconds"],
+            wait_s=facts["wait_s"],
+            curve=tuple(CurvePoint.from_json(point) for point in facts["curve"]),
+            losses=tuple(facts["losses"]),
+            is_over=facts["is_over"],
+        )
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise DamagedObject(
             "the checkpoint of this run cannot be read",
             hint=f"Delete {_FILE} in the run's folder to begin the run again.",
         ) from error
-    if facts["identity"] != identity:
+    if state.identity != identity:
         return None
-    load_tensors(network, _below("network.", tensors))
-    optimizer.load_state_dict(
-        {"state": _optimizer_state(tensors), "param_groups": optimizer.state_dict()["param_groups"]}
-    )
-    return RunState(
-        identity=identity,
-        step=facts["step"],
-        seconds=facts["seconds"],
-        wait_s=facts["wait_s"],
-        curve=tuple(CurvePoint.from_json(point) for point in facts["curve"]),
-        losses=tuple(facts["losses"]),
-    )
-
-
-def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _optimizer_state(tensors: dict[str, torch.Tensor]) -> dict[int, dict[str, Any]]:
-    state: dict[int, dict[str, Any]] = {}
-    for name, value in _below("optimizer.", tensors).items():
-        index, _, field = name.partition(".")
-        state.setdefault(int(index), {})[field] = value
+    learner.restore(tensors)
     return state
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    with safe_open(path, framework="pt") as file:
+        facts = json.loads((file.metadata() or {})[_KEY])
+        return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

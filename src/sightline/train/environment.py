@@ -1,8 +1,12 @@
 """What a run was made with: enough to say whether another machine can repeat it bit for bit."""
 
 import functools
+import hashlib
 import importlib.metadata
+import importlib.resources
 import platform
+from collections.abc import Iterator
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import torch
@@ -50,3 +54,21 @@ def hardware(device: torch.device, threads: int) -> dict[str, str]:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "processor_features": " ".join(sorted(processor_features())),
     }
+
+
+def code_facts() -> dict[str, str]:
+    """Return version and digest of the code that trains."""
+    digest = hashlib.sha256()
+    for path, content in _sources(importlib.resources.files("sightline"), ""):
+        digest.update(f"{path}\0{len(content)}\0".encode())
+        digest.update(content)
+    installed = importlib.metadata.version("sightline")
+    return {"name": f"sightline {installed}", "digest": digest.hexdigest()}
+
+
+def _sources(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir() and entry.name not in {"web", "__pycache__"}:
+            yield from _sources(entry, f"{prefix}{entry.name}/")
+        elif entry.name.endswith(".py"):
+            yield f"{prefix}{entry.name}", entry.read_bytes()

@@ -1,79 +1,39 @@
-"""A model against the truth, subject by subject, with intervals over subjects."""
+"""A model's answers to examples, as numbers against the truth."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sightline.feed.example import Example
 from sightline.feed.foreground import read_mask
-from sightline.predict.engine import predict
+from sightline.judge.metrics import TOLERANCE_MM, figures_of, metrics_of
+from sightline.judge.surfaces import surface_distance
+from sightline.predict.engine import answer
 from sightline.predict.model import Model
-from sightline.tasks.contract import TASKS, ClassScore
-from sightline.values.volume import Volume
-
-_REPLICATES = 2000
-_INTERVAL = (0.025, 0.975)
-_SEED = 20_240_501
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Interval:
-    """A mean over subjects and its 95 % bootstrap interval; None where nothing could be scored.
-
-    Attributes:
-        subjects: how many could be scored.
-    """
-
-    mean: float | None
-    low: float | None
-    high: float | None
-    subjects: int
+from sightline.tasks.contract import TASKS, truth_of
+from sightline.tasks.segment import member
+from sightline.tasks.segment import scored as scored_parts
+from sightline.values.answer import Answer
+from sightline.values.arrays import Mask
+from sightline.values.evaluation import Evaluation, MaskNumbers, ScoredExample
+from sightline.values.volume import Segmentation, Volume
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class SeriesScore:
-    """One example of the evaluation."""
+class Answered:
+    """What a model says of one example, beside the truth."""
 
-    series_uid: str
-    subject_id: str
-    scores: tuple[ClassScore, ...]
+    example: Example
+    volume: Volume
+    truth: Answer
+    answer: Answer
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Evaluation:
-    """A model on a set of examples.
-
-    Attributes:
-        dice: mean over classes; a subject's own mean is over the classes it could be scored in.
-        volume_error_ml: mean absolute difference, by class.
-        note: how to read it.
-    """
-
-    subjects: int
-    dice: Interval
-    dice_by_class: dict[str, Interval]
-    volume_error_ml: dict[str, float]
-    series: tuple[SeriesScore, ...]
-    note: str = (
-        "Dice is left out where a class is in neither mask; intervals are 95 % percentile "
-        f"bootstraps of {_REPLICATES} resamples of subjects. Research use only."
-    )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON values, with format and version."""
-        by_class = {name: dataclasses.asdict(each) for name, each in self.dice_by_class.items()}
-        return {
-            "format": "sightline-evaluation",
-            "version": 1,
-            "subjects": self.subjects,
-            "dice": {**dataclasses.asdict(self.dice), "by_class": by_class},
-            "volume_error_ml": self.volume_error_ml,
-            "series": [dataclasses.asdict(each) for each in self.series],
-            "note": self.note,
-        }
+    @property
+    def masks(self) -> tuple[Mask, Mask] | None:
+        """What is true and what was drawn; None where the task draws nothing."""
+        true, drawn = self.truth.segmentation, self.answer.segmentation
+        return None if true is None or drawn is None else (true.mask, drawn.mask)
 
 
 def evaluate(
@@ -82,7 +42,7 @@ def evaluate(
     *,
     on_done: Callable[[int], None] = lambda _: None,
 ) -> Evaluation:
-    """Predict every example and score it.
+    """Predict every example and work out the first metric of the task, which is cheap.
 
     Args:
         model: what is evaluated.
@@ -90,23 +50,34 @@ def evaluate(
         on_done: called with the number of examples done.
 
     Raises:
-        Refused: An example has no mask.
+        Refused: An example has no annotation.
     """
-    series = []
+    scored = []
     for example in examples:
-        series.append(score_example(model, example))
-        on_done(len(series))
-    classes = model.manifest.classes
-    return _summarise(tuple(series), classes)
+        scored.append(scored_example(model, answered(model, example)))
+        on_done(len(scored))
+    task = model.manifest.plan.task
+    classes = scored_classes(scored)
+    return Evaluation(
+        task=task,
+        classes=classes,
+        subjects=len({each.subject_id for each in scored}),
+        examples=tuple(scored),
+        figures=figures_of(metrics_of(task)[:1], scored, classes),
+    )
 
 
-def score_example(model: Model, example: Example) -> SeriesScore:
-    """Predict one example and score it.
+def scored_classes(scored: Sequence[ScoredExample]) -> tuple[str, ...]:
+    """Return what was scored: classes, regions, or the one number of a task that has no classes."""
+    return tuple(each.class_name for each in scored[0].numbers) if scored else ()
+
+
+def answered(model: Model, example: Example) -> Answered:
+    """Predict one example.
 
     Raises:
-        Refused: It has no mask.
+        Refused: It has no annotation.
     """
-    truth = read_mask(example)
     volume = Volume(
         voxels=example.volume.read(),
         geometry=example.geometry,
@@ -114,79 +85,58 @@ def score_example(model: Model, example: Example) -> SeriesScore:
         slope=example.slope,
         intercept=example.intercept,
     )
-    answer = predict(model, volume)
-    task = TASKS.get(model.manifest.plan.task)
-    scores = task.score(
-        answer.mask, truth, model.manifest.classes, voxel_ml=example.geometry.voxel_ml
-    )
-    return SeriesScore(series_uid=example.series_uid, subject_id=example.subject_id, scores=scores)
-
-
-def _summarise(series: tuple[SeriesScore, ...], classes: tuple[str, ...]) -> Evaluation:
-    subjects = sorted({each.subject_id for each in series})
-    table = np.array([[_subject_dice(series, s, c) for c in classes] for s in subjects])
-    table = table.reshape(len(subjects), len(classes))
-    return Evaluation(
-        subjects=len(subjects),
-        dice=bootstrap_mean(table),
-        dice_by_class={
-            name: bootstrap_mean(table[:, index : index + 1]) for index, name in enumerate(classes)
-        },
-        volume_error_ml={name: _volume_error(series, name) for name in classes},
-        series=series,
+    return Answered(
+        example=example,
+        volume=volume,
+        truth=truth_of_example(example, model.manifest.classes),
+        answer=answer(model, volume),
     )
 
 
-def bootstrap_mean(table: npt.NDArray[np.float64]) -> Interval:
-    """Return mean and interval of (subjects, classes); NaN is what could not be scored.
+def truth_of_example(example: Example, classes: tuple[str, ...]) -> Answer:
+    """Return what is true of an example, as an answer would say it.
 
-    The mean is over classes of the mean over subjects; whole subjects are drawn again.
+    Raises:
+        Refused: It has no annotation.
     """
-    scored = ~np.isnan(table)
-    if not scored.any():
-        return Interval(mean=None, low=None, high=None, subjects=0)
-    random = np.random.Generator(np.random.Philox(key=[_SEED, 0]))
-    drawn = random.integers(len(table), size=(_REPLICATES, len(table)))
-    sums = np.nan_to_num(table)[drawn].sum(axis=1)
-    counts = scored[drawn].sum(axis=1)
-    means = _class_means(sums, counts)
-    low, high = np.nanquantile(means, _INTERVAL)
-    mean = _class_means(np.nan_to_num(table).sum(axis=0)[None], scored.sum(axis=0)[None])[0]
-    return Interval(
-        mean=float(mean),
-        low=float(low),
-        high=float(high),
-        subjects=int(scored.any(axis=1).sum()),
+    if example.image is not None:
+        image = example.image.read() * example.slope + example.intercept
+        return Answer(image=image.astype(np.float32))
+    if example.statement is not None:
+        return truth_of(example.statement)
+    drawn = Segmentation(
+        mask=read_mask(example), geometry=example.geometry, classes=classes, author="reader"
+    )
+    return Answer(segmentation=drawn)
+
+
+def scored_example(model: Model, found: Answered) -> ScoredExample:
+    """Compare an answer with the truth."""
+    plan = model.manifest.plan
+    masks = found.masks
+    return ScoredExample(
+        series_uid=found.example.series_uid,
+        subject_id=found.example.subject_id,
+        numbers=TASKS.get(plan.task).score(found.answer, found.truth, plan),
+        lesion_ml=int((masks[0] > 0).sum()) * found.example.geometry.voxel_ml if masks else None,
     )
 
 
-def _class_means(
-    sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    """Average over the classes that were scored; NaN where a resample holds none."""
-    is_scored = counts > 0
-    by_class = np.divide(sums, counts, out=np.zeros_like(sums), where=is_scored)
-    classes = is_scored.sum(axis=1)
-    blank = np.full(len(sums), np.nan)
-    return np.asarray(np.divide(by_class.sum(axis=1), classes, out=blank, where=classes > 0))
-
-
-def _subject_dice(series: tuple[SeriesScore, ...], subject_id: str, class_name: str) -> float:
-    found = [
-        score.dice
-        for each in series
-        if each.subject_id == subject_id
-        for score in each.scores
-        if score.class_name == class_name and score.dice is not None
-    ]
-    return float(np.mean(found)) if found else float("nan")
-
-
-def _volume_error(series: tuple[SeriesScore, ...], class_name: str) -> float:
-    errors = [
-        abs(score.volume_error_ml)
-        for each in series
-        for score in each.scores
-        if score.class_name == class_name
-    ]
-    return float(np.mean(errors)) if errors else 0.0
+def with_surfaces(model: Model, scored: ScoredExample, found: Answered) -> ScoredExample:
+    """Add how far the surfaces of each class are apart, which takes longer than overlap."""
+    if found.masks is None:
+        return scored
+    true, drawn = found.masks
+    spacing_mm = found.example.geometry.spacing_mm
+    numbers = []
+    for (_, members), each in zip(scored_parts(model.manifest.plan), scored.numbers, strict=True):
+        if not isinstance(each, MaskNumbers):
+            return scored
+        distance = surface_distance(
+            member(drawn, members),
+            member(true, members),
+            spacing_mm=spacing_mm,
+            tolerance_mm=TOLERANCE_MM,
+        )
+        numbers.append(dataclasses.replace(each, hd95_mm=distance.hd95_mm, nsd=distance.nsd))
+    return dataclasses.replace(scored, numbers=tuple(numbers))

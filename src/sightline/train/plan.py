@@ -1,38 +1,36 @@
-"""From a recipe and a fingerprint to a plan; every value says why it is so."""
+"""From a recipe, a fingerprint and a device to a plan; every value says why it is so."""
 
 import dataclasses
 import math
 
 from sightline.errors import BadRecipe
-from sightline.networks.contract import NETWORKS
+from sightline.networks.contract import NETWORKS, adapted
 from sightline.tasks.contract import TASKS
+from sightline.train.budget import Budget
 from sightline.train.fingerprint import Fingerprint
+from sightline.train.topology import Levels, Target, fitted_levels, halved, memory_mb
+from sightline.train.whole import plan_whole
 from sightline.values.plan import Intensity, Plan, SpacingMm, Triple
 from sightline.values.recipe import MIRROR_AXES, Recipe
 
-# Two of these and 16 channels take half a second a step on two cores.
-_PATCH_VOXELS = 56**3
-# So that applying a model to a large volume takes seconds, not minutes.
-_MOST_PATCHES = 48
 _COARSENING = 1.02
-_SMALLEST_EDGE = 4
-_MOST_LEVELS = 6
-_ANISOTROPY = 2.0
+# nnU-Net's: an axis is of thick slices where its voxels are so much longer, and so much fewer.
+_THICK = 3.0
+_HU_MARGIN = 150.0
 # Half a window takes twice as long: 93 against 44 processor seconds for 250 x 512 x 512 voxels.
 _OVERLAP = 0.25
-_HU_MARGIN = 150.0
-# Activations, their gradients and what convolutions keep beside them, in float32.
-_BYTES_A_FEATURE = 4 * 2.5
-_STAGE_CONVOLUTIONS = 5
+# At the rate of dense networks one with a single answer a patch loses its features at once.
+_RATES = {"each voxel": 0.1, "each patch": 0.02}
+_TWO_CORES = Budget.of_cpu(2)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class _Levels:
-    strides: tuple[Triple, ...]
-    kernels: tuple[Triple, ...]
-
-
-def plan(recipe: Recipe, fingerprint: Fingerprint, *, start_from: Plan | None = None) -> Plan:
+def plan(
+    recipe: Recipe,
+    fingerprint: Fingerprint,
+    *,
+    start_from: Plan | None = None,
+    budget: Budget = _TWO_CORES,
+) -> Plan:
     """Decide what the recipe leaves open.
 
     Args:
@@ -40,53 +38,234 @@ def plan(recipe: Recipe, fingerprint: Fingerprint, *, start_from: Plan | None = 
         fingerprint: of the training split.
         start_from: plan of the model that a fine-tuning starts from; its network, grid and
             intensities are kept, because its weights stand on them.
+        budget: what the device can bear.
 
     Raises:
         BadRecipe: Recipe, data and the earlier model do not go together.
         UnknownName: Task or network is not installed.
     """
-    TASKS.get(recipe.task.kind)
-    NETWORKS.get(recipe.network.name)
+    task, network = TASKS.get(recipe.task.kind), NETWORKS.get(recipe.network.name)
+    if network.answers != task.answers:
+        raise BadRecipe(
+            f"{recipe.task.kind} needs a network that answers {task.answers}; "
+            f"{recipe.network.name} answers {network.answers}",
+            hint="Networks that do: " + ", ".join(_networks_that_answer(task.answers)) + ".",
+        )
     if fingerprint.modality != recipe.accepts.modality:
         raise BadRecipe(
             f"recipe {recipe.name} is for {recipe.accepts.modality}; "
             f"the collection holds {fingerprint.modality}",
             hint="Choose a recipe of this modality, or change `accepts`.",
         )
-    fresh = _fresh(recipe, fingerprint)
+    fresh = adapted(_fresh(recipe, fingerprint, budget))
     return fresh if start_from is None else _continued(fresh, recipe, start_from)
 
 
-def _fresh(recipe: Recipe, fingerprint: Fingerprint) -> Plan:
+def _fresh(recipe: Recipe, fingerprint: Fingerprint, budget: Budget) -> Plan:
     reasons = {"task": "the recipe", "network": "the recipe", "classes": "the recipe"}
     reasons["modality"] = "the recipe accepts it, and every series of the split has it"
-    spacing = _spacing(recipe, fingerprint, reasons)
-    patch_wish = _patch(recipe, fingerprint, spacing=spacing, reasons=reasons)
-    levels = _levels(recipe, patch_wish, spacing=spacing, reasons=reasons)
-    patch = _divisible(patch_wish, levels.strides)
-    if patch != patch_wish:
-        reasons["patch"] += "; rounded up so that every level halves evenly"
-    channels = _channels(recipe, len(levels.strides), reasons)
-    reasons["batch"] = "the recipe"
+    task = TASKS.get(recipe.task.kind)
+    wish: Triple | None
+    if task.answers == "each patch":
+        spacing, wish = plan_whole(recipe, fingerprint, reasons)
+    else:
+        spacing, wish = _spacing(recipe, fingerprint, budget, reasons=reasons), recipe.inputs.patch
+    target = _target(recipe, fingerprint, budget, spacing=spacing)
+    levels = _levels(target, wish, reasons)
+    channels = _channels(recipe, budget, len(levels.strides))
+    reasons["channels"] = _why_channels(recipe, budget)
+    batch = _batch(recipe, fingerprint, target=target, levels=levels, reasons=reasons)
     reasons["overlap"] = "a quarter of a window: the faint edge of one is inside its neighbour"
-    reasons["memory_mb"] = "activations and gradients of one step, estimated"
+    reasons |= _task_reasons(recipe)
+    reasons["memory_mb"] = "activations, gradients and weights of one step, estimated"
     return Plan(
         task=recipe.task.kind,
         classes=tuple(recipe.task.classes),
         modality=fingerprint.modality,
-        spacing_mm=spacing,
-        patch=patch,
-        batch=recipe.training.batch,
+        spacing_mm=target.spacing_mm,
+        patch=levels.patch,
+        batch=batch,
         intensity=_intensity(recipe, fingerprint, reasons),
         network=recipe.network.name,
         channels=channels,
         strides=levels.strides,
         kernels=levels.kernels,
         overlap=_OVERLAP,
-        memory_mb=_memory_mb(patch, levels.strides, channels, batch=recipe.training.batch),
+        memory_mb=memory_mb(levels, channels, outputs=target.outputs, batch=batch),
         reasons=reasons,
         mirror_axes=_mirror_axes(recipe, reasons),
+        outputs=task.outputs(recipe.task),
+        regions=regions_of(recipe),
+        is_exclusive=recipe.task.exclusive,
+        scales=fingerprint.scales,
+        network_settings=recipe.network.settings,
+        steps=_steps(recipe, fingerprint, budget, batch=batch, reasons=reasons),
+        learning_rate=_learning_rate(recipe, task.answers, reasons),
     )
+
+
+def _task_reasons(recipe: Recipe) -> dict[str, str]:
+    return {
+        "outputs": f"{recipe.task.kind} asks so many of the network",
+        "regions": "the recipe" if recipe.task.regions else "none: classes exclude each other",
+        "is_exclusive": "the recipe",
+        "scales": "of the numbers in the training split",
+        "input_channels": "one series an example",
+        "orientation": "the axes of the grid: towards head, back and left",
+        "network_settings": "the recipe",
+    }
+
+
+def regions_of(recipe: Recipe) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Return the regions of a task, each with the numbers of its classes."""
+    numbers = {name: number for number, name in enumerate(recipe.task.classes, start=1)}
+    return tuple(
+        (name, tuple(numbers[part] for part in parts))
+        for name, parts in recipe.task.regions.items()
+    )
+
+
+def _networks_that_answer(answers: str) -> list[str]:
+    return [name for name, network in NETWORKS.all().items() if network.answers == answers]
+
+
+def _target(
+    recipe: Recipe, fingerprint: Fingerprint, budget: Budget, *, spacing: SpacingMm
+) -> Target:
+    sizes = zip(fingerprint.median_shape, fingerprint.median_spacing_mm, spacing, strict=True)
+    a, b, c = (max(1, round(count * own / wanted)) for count, own, wanted in sizes)
+    network = recipe.network
+    return Target(
+        spacing_mm=spacing,
+        median=(a, b, c),
+        memory_gb=recipe.training.memory_gb or budget.memory_gb,
+        outputs=TASKS.get(recipe.task.kind).outputs(recipe.task) or len(recipe.task.classes) + 1,
+        channels=lambda levels: _channels(recipe, budget, levels),
+        most_levels=len(network.channels) if network.channels else network.levels,
+    )
+
+
+def _spacing(
+    recipe: Recipe, fingerprint: Fingerprint, budget: Budget, *, reasons: dict[str, str]
+) -> SpacingMm:
+    if recipe.inputs.spacing_mm is not None:
+        reasons["spacing_mm"] = "the recipe"
+        return recipe.inputs.spacing_mm
+    own, shape = fingerprint.median_spacing_mm, fingerprint.median_shape
+    reasons["spacing_mm"] = f"median of {fingerprint.examples} volumes"
+    spacing = list(own)
+    thick = max(range(3), key=lambda axis: own[axis])
+    others = [axis for axis in range(3) if axis != thick]
+    coarsest = max(own[axis] for axis in others)
+    is_thick = own[thick] > _THICK * coarsest
+    if is_thick and 1 < shape[thick] * _THICK < min(shape[axis] for axis in others):
+        spacing[thick] = max(coarsest, fingerprint.thin_spacing_mm[thick])
+        reasons["spacing_mm"] += (
+            "; of the thick slices the 10th percentile, so that thinner ones are not thrown away"
+        )
+    extent = [count * length for count, length in zip(shape, own, strict=True)]
+    most = budget.most_voxels
+    if most is not None and _voxels(extent, spacing) > most:
+        reasons["spacing_mm"] += f", made coarser until the median volume is {most} voxels at most"
+    # The finest axes give way first, so that voxels tend to cubes.
+    while most is not None and _voxels(extent, spacing) > most:
+        finest = min(spacing)
+        spacing = [max(length, finest * _COARSENING) for length in spacing]
+    return (spacing[0], spacing[1], spacing[2])
+
+
+def _voxels(extent_mm: list[float], spacing_mm: list[float]) -> float:
+    return math.prod(length / step for length, step in zip(extent_mm, spacing_mm, strict=True))
+
+
+def _levels(target: Target, asked: Triple | None, reasons: dict[str, str]) -> Levels:
+    """Choose patch, strides and kernels."""
+    most = target.most_levels
+    reasons["strides"] = "halved while 4 voxels are left; an axis of thick slices waits"
+    if most is not None:
+        reasons["strides"] += f"; {most} levels at most by the recipe"
+    reasons["kernels"] = "3; 1 along an axis while its voxels are twice as long as the finest"
+    if asked is not None:
+        levels = halved(asked, target.spacing_mm, most=most)
+        reasons.setdefault("patch", "the recipe")
+        if levels.patch != asked:
+            reasons["patch"] += "; rounded up so that every level halves evenly"
+        return levels
+    levels = fitted_levels(target)
+    whole = " x ".join(str(size) for size in target.median)
+    if all(size >= most for size, most in zip(levels.patch, target.median, strict=True)):
+        reasons["patch"] = f"the median volume of {whole}, whole"
+    else:
+        reasons["patch"] = (
+            f"a part of the median volume of {whole}, shrunk where it was largest beside it until "
+            f"two patches fit the memory target of {target.memory_gb:.2g}"
+        )
+    return levels
+
+
+def _channels(recipe: Recipe, budget: Budget, levels: int) -> tuple[int, ...]:
+    network = recipe.network
+    if network.channels is not None:
+        return tuple(network.channels[:levels])
+    base = network.base_channels or budget.base_channels
+    most = max(base, network.max_channels or budget.max_channels)
+    return tuple(min(base * 2**level, most) for level in range(levels))
+
+
+def _why_channels(recipe: Recipe, budget: Budget) -> str:
+    network = recipe.network
+    if network.channels is not None:
+        return "the recipe"
+    base, most = network.base_channels, network.max_channels
+    return (
+        f"{base or budget.base_channels} ({'the recipe' if base else budget.device}) doubled at "
+        f"every level, at most {most or budget.max_channels} "
+        f"({'the recipe' if most else budget.device})"
+    )
+
+
+def _batch(
+    recipe: Recipe,
+    fingerprint: Fingerprint,
+    *,
+    target: Target,
+    levels: Levels,
+    reasons: dict[str, str],
+) -> int:
+    if recipe.training.batch:
+        reasons["batch"] = "the recipe"
+        return recipe.training.batch
+    reasons["batch"] = (
+        "what the memory target leaves, a twentieth of the collection's voxels at most, at least 2"
+    )
+    return target.batch(levels, fingerprint.examples)
+
+
+def _steps(
+    recipe: Recipe,
+    fingerprint: Fingerprint,
+    budget: Budget,
+    *,
+    batch: int,
+    reasons: dict[str, str],
+) -> int:
+    if recipe.training.steps:
+        reasons["steps"] = "the recipe"
+        return recipe.training.steps
+    if budget.looks is None:
+        reasons["steps"] = "nnU-Net's 1,000 epochs of 250 steps"
+    else:
+        reasons["steps"] = f"each example is seen {budget.looks} times; 500 to 5,000 steps"
+    seen = batch * recipe.training.accumulate
+    return budget.steps(examples=fingerprint.examples, batch=seen)
+
+
+def _learning_rate(recipe: Recipe, answers: str, reasons: dict[str, str]) -> float:
+    if recipe.training.learning_rate:
+        reasons["learning_rate"] = "the recipe"
+        return recipe.training.learning_rate
+    reasons["learning_rate"] = f"of networks that answer {answers}"
+    return _RATES[answers]
 
 
 def _mirror_axes(recipe: Recipe, reasons: dict[str, str]) -> tuple[int, ...]:
@@ -98,19 +277,6 @@ def _mirror_axes(recipe: Recipe, reasons: dict[str, str]) -> tuple[int, ...]:
     return tuple(MIRROR_AXES[name] for name in names)
 
 
-def _channels(recipe: Recipe, levels: int, reasons: dict[str, str]) -> tuple[int, ...]:
-    network = recipe.network
-    if network.channels is not None:
-        reasons["channels"] = "the recipe"
-        return tuple(network.channels[:levels])
-    reasons["channels"] = (
-        f"{network.base_channels} doubled at every level, at most {network.max_channels}"
-    )
-    return tuple(
-        min(network.base_channels * 2**level, network.max_channels) for level in range(levels)
-    )
-
-
 def _continued(fresh: Plan, recipe: Recipe, earlier: Plan) -> Plan:
     if earlier.network != recipe.network.name or earlier.modality != fresh.modality:
         raise BadRecipe(
@@ -120,106 +286,25 @@ def _continued(fresh: Plan, recipe: Recipe, earlier: Plan) -> Plan:
         )
     kept = ("spacing_mm", "patch", "intensity", "network", "channels", "strides", "kernels")
     reasons = fresh.reasons | dict.fromkeys(kept, "kept from the model it starts from")
+    levels = Levels(strides=earlier.strides, kernels=earlier.kernels, patch=earlier.patch)
     return dataclasses.replace(
         earlier,
         task=fresh.task,
         classes=fresh.classes,
         batch=fresh.batch,
+        steps=fresh.steps,
+        learning_rate=fresh.learning_rate,
+        outputs=fresh.outputs,
+        regions=fresh.regions,
+        is_exclusive=fresh.is_exclusive,
+        scales=fresh.scales,
         mirror_axes=fresh.mirror_axes,
-        memory_mb=_memory_mb(earlier.patch, earlier.strides, earlier.channels, batch=fresh.batch),
+        input_channels=fresh.input_channels,
+        memory_mb=memory_mb(
+            levels, earlier.channels, outputs=fresh.output_count, batch=fresh.batch
+        ),
         reasons=reasons,
     )
-
-
-def _spacing(recipe: Recipe, fingerprint: Fingerprint, reasons: dict[str, str]) -> SpacingMm:
-    if recipe.inputs.spacing_mm is not None:
-        reasons["spacing_mm"] = "the recipe"
-        return recipe.inputs.spacing_mm
-    own = fingerprint.median_spacing_mm
-    extent = [count * length for count, length in zip(fingerprint.median_shape, own, strict=True)]
-    spacing = list(own)
-    # The finest axes give way first, so that voxels tend to cubes.
-    while _voxels(extent, spacing) > _MOST_PATCHES * _PATCH_VOXELS:
-        finest = min(spacing)
-        spacing = [max(length, finest * _COARSENING) for length in spacing]
-    reasons["spacing_mm"] = f"median of {fingerprint.examples} volumes"
-    if tuple(spacing) != own:
-        reasons["spacing_mm"] += (
-            f", made coarser until the median volume is {_MOST_PATCHES} patches at most"
-        )
-    return (spacing[0], spacing[1], spacing[2])
-
-
-def _voxels(extent_mm: list[float], spacing_mm: list[float]) -> float:
-    return math.prod(length / step for length, step in zip(extent_mm, spacing_mm, strict=True))
-
-
-def _patch(
-    recipe: Recipe, fingerprint: Fingerprint, *, spacing: SpacingMm, reasons: dict[str, str]
-) -> Triple:
-    if recipe.inputs.patch is not None:
-        reasons["patch"] = "the recipe"
-        return recipe.inputs.patch
-    whole = [
-        max(2 * _SMALLEST_EDGE, round(count * own / wanted))
-        for count, own, wanted in zip(
-            fingerprint.median_shape, fingerprint.median_spacing_mm, spacing, strict=True
-        )
-    ]
-    patch = list(whole)
-    while math.prod(patch) > _PATCH_VOXELS:
-        # The longest edge in millimetres gives way, so that a patch tends to a cube.
-        axis = max(range(3), key=lambda index: patch[index] * spacing[index])
-        patch[axis] = max(2 * _SMALLEST_EDGE, int(patch[axis] * 0.95))
-    is_whole = patch == whole
-    reasons["patch"] = (
-        "the median volume, whole"
-        if is_whole
-        else f"as near a cube as {_PATCH_VOXELS} voxels allow of a median volume of "
-        + " x ".join(str(size) for size in whole)
-    )
-    return (patch[0], patch[1], patch[2])
-
-
-def _levels(
-    recipe: Recipe, patch: Triple, *, spacing: SpacingMm, reasons: dict[str, str]
-) -> _Levels:
-    """Halve axes while they stay long enough, thick slices later than the plane."""
-    asked = len(recipe.network.channels or ()) or recipe.network.levels
-    most = asked or _MOST_LEVELS
-    size, voxel = list(patch), list(spacing)
-    strides: list[Triple] = [(1, 1, 1)]
-    kernels: list[Triple] = [_kernel(voxel)]
-    while len(strides) < most:
-        stride = [
-            2 if size[axis] >= 2 * _SMALLEST_EDGE and voxel[axis] < _ANISOTROPY * min(voxel) else 1
-            for axis in range(3)
-        ]
-        if stride == [1, 1, 1]:
-            break
-        size = [-(-count // step) for count, step in zip(size, stride, strict=True)]
-        voxel = [length * step for length, step in zip(voxel, stride, strict=True)]
-        strides.append((stride[0], stride[1], stride[2]))
-        kernels.append(_kernel(voxel))
-    reason = f"halved until an edge would fall below {_SMALLEST_EDGE} voxels"
-    if asked:
-        reason = f"{reason}, at most {asked} levels by the recipe"
-    reasons["strides"] = f"{reason}; an axis of thick slices waits for the plane"
-    reasons["kernels"] = "3; 1 along an axis whose voxels are over twice as long"
-    return _Levels(strides=tuple(strides), kernels=tuple(kernels))
-
-
-def _kernel(voxel: list[float]) -> Triple:
-    a, b, c = (1 if length > _ANISOTROPY * min(voxel) else 3 for length in voxel)
-    return (a, b, c)
-
-
-def _divisible(patch: Triple, strides: tuple[Triple, ...]) -> Triple:
-    factors = [1, 1, 1]
-    for stride in strides:
-        factors = [factor * step for factor, step in zip(factors, stride, strict=True)]
-    a, b, c = (-(-size // factor) * factor for size, factor in zip(patch, factors, strict=True))
-    return (a, b, c)
 
 
 def _intensity(recipe: Recipe, fingerprint: Fingerprint, reasons: dict[str, str]) -> Intensity:
@@ -233,13 +318,3 @@ def _intensity(recipe: Recipe, fingerprint: Fingerprint, reasons: dict[str, str]
         return Intensity(scheme="window", window=window)
     reasons["intensity"] = f"{fingerprint.modality} has no fixed scale: each volume by its own"
     return Intensity(scheme="robust")
-
-
-def _memory_mb(
-    patch: Triple, strides: tuple[Triple, ...], channels: tuple[int, ...], *, batch: int
-) -> int:
-    features, voxels = 0, patch[0] * patch[1] * patch[2]
-    for stride, count in zip(strides, channels, strict=True):
-        voxels //= stride[0] * stride[1] * stride[2]
-        features += voxels * count * _STAGE_CONVOLUTIONS
-    return round(features * batch * _BYTES_A_FEATURE / 2**20)

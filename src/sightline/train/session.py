@@ -1,38 +1,36 @@
 """A training on a collection of the hub: from its name to a model with lineage."""
 
 import dataclasses
-import hashlib
-import importlib.metadata
-import importlib.resources
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from importlib.resources.abc import Traversable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sightline import clock, log
-from sightline.errors import Refused
-from sightline.feed.example import Example
-from sightline.hub.admission import volume_geometry
-from sightline.hub.collections import StoredMember, open_members, open_test_members, version
+from sightline.errors import NotKept, Refused
+from sightline.hub.collections import version
 from sightline.hub.hub import Hub, new_id
 from sightline.hub.models import (
-    add_evaluation,
     add_model,
     finish_run,
     model,
     run,
     start_run,
 )
-from sightline.predict.engine import set_threads
-from sightline.predict.model import Model, ModelManifest
-from sightline.train.environment import environment
-from sightline.train.evaluate import Evaluation, evaluate
+from sightline.networks.fitting import LayerReport
+from sightline.predict.model import ModelManifest
+from sightline.settings import Settings
+from sightline.train.budget import Budget
+from sightline.train.device import device_named, thread_count
+from sightline.train.environment import code_facts, environment
 from sightline.train.fingerprint import take_fingerprint
+from sightline.train.folds import Fold
+from sightline.train.material import examples, learnable, naming_damage, needed, splits
+from sightline.train.pace import measure_pace, within
 from sightline.train.plan import plan as make_plan
 from sightline.train.progress import Progress
-from sightline.train.run import Splits, fit
-from sightline.train.transfer import Transfer
+from sightline.train.run import FittedModel, fit
+from sightline.train.tracking import Tracker
 from sightline.values.collection import CollectionVersion
 from sightline.values.identity import LineageId
 from sightline.values.model import ModelRecord, RunRecord
@@ -40,6 +38,48 @@ from sightline.values.plan import Plan
 from sightline.values.recipe import Recipe
 
 _log = log.get("train")
+# Of the time that is there, for timing the first steps.
+_TRIAL_SHARE = 0.03
+_LONGEST_TRIAL_S = 30.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Workplace:
+    """Where a training happens.
+
+    Attributes:
+        runs_dir: checkpoints lie in a folder of it.
+        threads: that torch uses; 0 means one a core.
+        device: by name; `auto` is a GPU where there is one.
+    """
+
+    runs_dir: Path
+    threads: int = 0
+    device: str = "auto"
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Read it from the settings."""
+        return cls(runs_dir=settings.runs_dir, threads=settings.threads, device=settings.device)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What a training is asked to do beyond its recipe.
+
+    Attributes:
+        start_from: name of the model whose weights it begins with; None for fresh ones.
+        minutes: that it may take; None for as long as its steps take.
+        fold: of a cross-validation; None to learn from the training split.
+        plan: made before; None to make one.
+        part_of: the cross-validation that it is a part of.
+    """
+
+    start_from: str | None = None
+    minutes: float | None = None
+    fold: Fold | None = None
+    plan: Plan | None = None
+    part_of: LineageId | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,15 +87,23 @@ class Session:
     """One training that is entered in the hub and may be stopped and resumed.
 
     Attributes:
+        plan: what the recipe left open, decided when it began.
         start_from: the model whose weights it begins with; None for fresh ones.
+        fold: of a cross-validation; None to learn from the training split.
         workdir: where its checkpoints lie until the model is kept.
+        threads: that it began with, and goes on with.
+        device: likewise.
     """
 
     run_id: LineageId
     recipe: Recipe
     collection: CollectionVersion
+    plan: Plan
     start_from: ModelRecord | None
+    fold: Fold | None
     workdir: Path
+    threads: int
+    device: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,33 +112,100 @@ class Trained:
 
     model: ModelRecord
     record: dict[str, Any]
-    transfer: Transfer | None
+    transfer: LayerReport | None
 
 
-def begin(
-    hub: Hub, recipe: Recipe, label: str, *, start_from: str | None, runs_dir: Path
+_NO_WISH = Wish()
+
+
+def draft(
+    hub: Hub, recipe: Recipe, label: str, *, workplace: Workplace, wish: Wish = _NO_WISH
 ) -> Session:
-    """Enter a new run in the hub.
+    """Plan a new run, and time its first steps where it has to end in time; enter nothing.
 
     Raises:
         UnknownName: There is no such collection or model.
+        Refused: A split is empty, its annotations mark other classes than the recipe's, or the
+            time is too short.
+        BadRecipe: The earlier model does not fit the recipe.
+        DamagedObject: An array cannot be read.
+        MissingDevice: The device is not there.
     """
+    began = clock.monotonic()
     chosen = version(hub, label)
-    earlier = model(hub, start_from) if start_from else None
+    device, threads = device_named(workplace.device), thread_count(workplace.threads)
+    earlier = model(hub, wish.start_from) if wish.start_from else None
+    if earlier is not None and ModelManifest.from_json(earlier.manifest).members > 1:
+        raise Refused(
+            f"{earlier.label} is several networks",
+            hint="Fine-tune one of its folds; `sightline models list` shows them.",
+        )
     run_id = new_id("run")
+    budget = Budget.of(device, threads)
+    session = Session(
+        run_id=run_id,
+        recipe=recipe,
+        collection=chosen,
+        plan=wish.plan or _planned(hub, recipe, chosen, earlier=earlier, wish=wish, budget=budget),
+        start_from=earlier,
+        fold=wish.fold,
+        workdir=workplace.runs_dir / run_id,
+        threads=threads,
+        device=str(device),
+    )
+    if wish.minutes is None:
+        return session
+    return _in_time(hub, session, minutes=wish.minutes, until=began + wish.minutes * 60)
+
+
+def begin(
+    hub: Hub, recipe: Recipe, label: str, *, workplace: Workplace, wish: Wish = _NO_WISH
+) -> Session:
+    """Plan a new run and enter it in the hub.
+
+    Raises:
+        UnknownName: There is no such collection or model.
+        Refused: A split is empty, its annotations mark other classes than the recipe's, or the
+            time is too short.
+        BadRecipe: The earlier model does not fit the recipe.
+        DamagedObject: An array cannot be read.
+        MissingDevice: The device is not there.
+    """
+    session = draft(hub, recipe, label, workplace=workplace, wish=wish)
+    enter(
+        hub,
+        session,
+        {
+            "fold": str(session.fold) if session.fold else None,
+            "part_of": wish.part_of,
+            "minutes": wish.minutes,
+        },
+    )
+    return session
+
+
+def enter(hub: Hub, session: Session, facts: dict[str, Any]) -> None:
+    """Enter a session in the hub as a run that begins; `facts` joins its record."""
+    record = {
+        "code": code_facts(),
+        "environment": environment(),
+        "plan": session.plan.to_json(),
+        "threads": session.threads,
+        "device": session.device,
+    }
+    earlier = session.start_from
     start_run(
         hub,
         RunRecord(
-            lineage_id=run_id,
-            recipe=recipe.to_yaml(),
-            collection=chosen.label,
+            lineage_id=session.run_id,
+            recipe=session.recipe.to_yaml(),
+            collection=session.collection.label,
             state="started",
-            record={"code": code_facts(), "environment": environment()},
+            record=record | facts,
             created_at=clock.now().isoformat(),
             start_from=earlier.lineage_id if earlier else None,
         ),
     )
-    return _session(run_id, recipe, chosen, earlier=earlier, runs_dir=runs_dir)
 
 
 def resume(hub: Hub, run_id: str, *, runs_dir: Path) -> Session:
@@ -108,174 +223,149 @@ def resume(hub: Hub, run_id: str, *, runs_dir: Path) -> Session:
             f"{run_id} was begun by other code than this",
             hint="Install the Sightline that began it, or train anew.",
         )
-    earlier = model(hub, known.start_from) if known.start_from else None
-    recipe = Recipe.from_yaml(known.recipe)
-    chosen = version(hub, known.collection)
-    return _session(known.lineage_id, recipe, chosen, earlier=earlier, runs_dir=runs_dir)
+    return session_of(hub, known, runs_dir=runs_dir)
 
 
-def plan_for(
-    hub: Hub, recipe: Recipe, chosen: CollectionVersion, *, earlier: ModelRecord | None
-) -> Plan:
-    """Decide what the recipe leaves open, from the training split.
+def session_of(hub: Hub, known: RunRecord, *, runs_dir: Path) -> Session:
+    """Return what a run does, as its record says.
 
     Raises:
-        Refused: The split is empty, or its annotations mark other classes than the recipe's.
-        BadRecipe: The earlier model does not fit the recipe.
+        UnknownName: Its collection or the model it starts from is gone.
+        DamagedObject: Its plan cannot be read.
     """
-    training = examples(_needed(open_members(hub, chosen, "train"), chosen), recipe, chosen)
-    before = ModelManifest.from_json(earlier.manifest).plan if earlier else None
-    return make_plan(
-        recipe, take_fingerprint(training, tuple(recipe.task.classes)), start_from=before
+    fold = known.record.get("fold")
+    # Runs of earlier versions tell it with what they measured.
+    machine = known.record.get("hardware", {})
+    return Session(
+        run_id=known.lineage_id,
+        recipe=Recipe.from_yaml(known.recipe),
+        collection=version(hub, known.collection),
+        plan=Plan.from_json(known.record["plan"]),
+        start_from=model(hub, known.start_from) if known.start_from else None,
+        fold=Fold.parse(fold) if fold else None,
+        workdir=runs_dir / known.lineage_id,
+        threads=int(known.record.get("threads") or machine["threads"]),
+        device=known.record.get("device") or machine["device"],
     )
 
 
 def train(
-    hub: Hub, session: Session, *, threads: int, on_progress: Callable[[Progress], None]
+    hub: Hub,
+    session: Session,
+    *,
+    on_progress: Callable[[Progress], None],
+    tracking: Path | None = None,
 ) -> Trained:
     """Train to the end and keep the model; its checkpoints are removed then.
+
+    Args:
+        hub: the store.
+        session: what to train.
+        on_progress: called after every step.
+        tracking: MLflow's database; None to write none.
 
     Raises:
         Refused: A split is empty, or its annotations mark other classes than the recipe's.
         BadRecipe: The earlier model does not fit the recipe.
         DamagedObject: An array, weights or a checkpoint cannot be read.
+        MissingDevice: The device that it began on is not there.
+        NotKept: A checkpoint or the model could not be written; what was kept before stands.
     """
-    recipe, chosen = session.recipe, session.collection
-    earlier = session.start_from
-    plan = plan_for(hub, recipe, chosen, earlier=earlier)
-    with hub.objects.local_copies([earlier.weights_digest] if earlier else []) as weights:
-        fitted = fit(
-            recipe,
-            plan,
-            Splits(
-                training=examples(open_members(hub, chosen, "train"), recipe, chosen),
-                validation=examples(open_members(hub, chosen, "validation"), recipe, chosen),
-            ),
-            workdir=session.workdir,
-            start_from=weights[0] if weights else None,
-            threads=threads,
-            on_progress=on_progress,
-        )
-    finish_run(hub, session.run_id, fitted.record)
-    made = add_model(
-        hub,
-        recipe.name,
-        run_id=session.run_id,
-        weights=fitted.weights,
-        manifest=fitted.manifest.to_json(),
+    tracker = Tracker.of(tracking, session.run_id, name=session.recipe.name)
+    fitted = fitted_by(
+        hub, session, workdir=session.workdir, on_progress=tracker.heard_by(on_progress)
     )
+    tracker.end(fitted.record)
+    name = session.recipe.name
+    try:
+        # The model first: a run is finished only when nothing of it can be lost.
+        made = add_model(
+            hub,
+            f"{name}-fold-{session.fold.number}" if session.fold else name,
+            run_id=session.run_id,
+            weights=fitted.weights,
+            manifest=fitted.manifest.to_json(),
+        )
+        finish_run(hub, session.run_id, fitted.record)
+    except OSError as error:
+        raise NotKept(
+            f"the model of {session.run_id} could not be kept: {error}",
+            hint="Its last checkpoint stands. Make room, then: "
+            f"sightline train --resume {session.run_id}",
+        ) from error
     shutil.rmtree(session.workdir, ignore_errors=True)
     _log.info("model_made", model=made.label, run=session.run_id, weights=made.weights_digest[:12])
     return Trained(model=made, record=fitted.record, transfer=fitted.transfer)
 
 
-def evaluate_on_test(
-    hub: Hub,
-    record: ModelRecord,
-    label: str | None,
-    *,
-    threads: int,
-    on_progress: Callable[[int, int], None],
-) -> tuple[CollectionVersion, Evaluation]:
-    """Evaluate a model on a locked test split; the evaluation is counted and kept.
-
-    Args:
-        hub: the store.
-        record: the model.
-        label: the collection; None for the one it was trained on.
-        threads: that torch uses; 0 means one a core.
-        on_progress: called after every series with how many are done, and of how many.
+def fitted_by(
+    hub: Hub, session: Session, *, workdir: Path, on_progress: Callable[[Progress], None]
+) -> FittedModel:
+    """Do the training of a session and keep nothing of it.
 
     Raises:
-        UnknownName: There is no such collection.
-        Refused: The test split is empty, or its annotations mark other classes than the recipe's.
-        DamagedObject: An array or the weights cannot be read.
+        Refused: A split is empty, or its annotations mark other classes than the recipe's.
+        BadRecipe: The earlier model does not fit the recipe.
+        DamagedObject: An array, weights or a checkpoint cannot be read.
+        MissingDevice: The device that it began on is not there.
+        NotKept: A checkpoint could not be written; the one before stands.
     """
-    chosen = version(hub, label or run(hub, record.run_id).collection)
-    manifest = ModelManifest.from_json(record.manifest)
-    recipe = Recipe.from_yaml(manifest.recipe)
-    set_threads(threads)
-    with hub.objects.local_copies([record.weights_digest]) as (weights,):
-        loaded = Model.load(weights, manifest)
-    tested = examples(_needed(open_test_members(hub, chosen), chosen), recipe, chosen)
-    scored = evaluate(loaded, tested, on_done=lambda done: on_progress(done, len(tested)))
-    add_evaluation(hub, record.lineage_id, chosen, split="test", content=scored.to_json())
-    return chosen, scored
-
-
-def examples(
-    members: Sequence[StoredMember], recipe: Recipe, chosen: CollectionVersion
-) -> list[Example]:
-    """Turn members of a collection into examples of a recipe.
-
-    Raises:
-        Refused: Their annotations mark other classes than the recipe's.
-    """
-    for each in members:
-        classes = each.mask.attributes["classes"] if each.mask else None
-        if classes != recipe.task.classes:
-            raise Refused(
-                f"{each.member.series_uid} of {chosen.label} is annotated with {classes}; "
-                f"recipe {recipe.name} asks {recipe.task.classes}",
-                hint="Make the collection with --classes as in the recipe.",
-            )
-    return [_example(each) for each in members]
-
-
-def _needed(members: list[StoredMember], chosen: CollectionVersion) -> list[StoredMember]:
-    if not members:
-        raise Refused(
-            f"a split of {chosen.label} that is needed is empty",
-            hint="Make a version with more subjects, or with other shares.",
+    earlier, chosen = session.start_from, session.collection
+    with (
+        hub.objects.local_copies([earlier.weights_digest] if earlier else []) as weights,
+        naming_damage(hub, chosen),
+    ):
+        return fit(
+            session.recipe,
+            session.plan,
+            splits(hub, session.recipe, chosen, fold=session.fold),
+            workdir=workdir,
+            start_from=weights[0] if weights else None,
+            threads=session.threads,
+            device=session.device,
+            on_progress=on_progress,
         )
-    return members
 
 
-def code_facts() -> dict[str, str]:
-    """Return version and digest of the code that trains."""
-    digest = hashlib.sha256()
-    for path, content in _sources(importlib.resources.files("sightline"), ""):
-        digest.update(f"{path}\0{len(content)}\0".encode())
-        digest.update(content)
-    installed = importlib.metadata.version("sightline")
-    return {"name": f"sightline {installed}", "digest": digest.hexdigest()}
-
-
-def _sources(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if entry.is_dir() and entry.name not in {"web", "__pycache__"}:
-            yield from _sources(entry, f"{prefix}{entry.name}/")
-        elif entry.name.endswith(".py"):
-            yield f"{prefix}{entry.name}", entry.read_bytes()
-
-
-def _session(
-    run_id: LineageId,
+def _planned(
+    hub: Hub,
     recipe: Recipe,
     chosen: CollectionVersion,
     *,
     earlier: ModelRecord | None,
-    runs_dir: Path,
-) -> Session:
-    return Session(
-        run_id=run_id,
-        recipe=recipe,
-        collection=chosen,
-        start_from=earlier,
-        workdir=runs_dir / run_id,
-    )
+    wish: Wish,
+    budget: Budget,
+) -> Plan:
+    """Decide what the recipe leaves open, from what may be learned from and the device."""
+    members = needed(learnable(hub, chosen, is_cross=wish.fold is not None), chosen)
+    before = ModelManifest.from_json(earlier.manifest).plan if earlier else None
+    training = examples(members, recipe, chosen)
+    with naming_damage(hub, chosen):
+        mark = take_fingerprint(training, tuple(recipe.task.classes))
+    return make_plan(recipe, mark, start_from=before, budget=budget)
 
 
-def _example(stored: StoredMember) -> Example:
-    attributes = stored.volume.attributes
-    slope, intercept = stored.volume.scale
-    return Example(
-        series_uid=stored.member.series_uid,
-        subject_id=stored.member.subject_id,
-        volume=stored.volume,
-        geometry=volume_geometry(attributes, stored.volume.shape),
-        modality=attributes["modality"],
-        slope=slope,
-        intercept=intercept,
-        mask=stored.mask,
+def _in_time(hub: Hub, session: Session, *, minutes: float, until: float) -> Session:
+    """Choose the steps that end until a moment of the monotonic clock."""
+    earlier = session.start_from
+    left = until - clock.monotonic()
+    with hub.objects.local_copies([earlier.weights_digest] if earlier else []) as weights:
+        pace = measure_pace(
+            session.recipe,
+            session.plan,
+            splits(hub, session.recipe, session.collection, fold=session.fold),
+            start_from=weights[0] if weights else None,
+            threads=session.threads,
+            device=session.device,
+            seconds=min(_LONGEST_TRIAL_S, left * _TRIAL_SHARE),
+        )
+    return dataclasses.replace(
+        session,
+        plan=within(
+            session.plan,
+            session.recipe,
+            pace,
+            seconds=until - clock.monotonic(),
+            why=f"what ends in {minutes:g} minutes",
+        ),
     )

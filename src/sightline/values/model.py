@@ -14,7 +14,7 @@ class RunRecord:
 
     Attributes:
         recipe: the recipe as YAML, every default written out.
-        collection: `NAME@N`.
+        collection: `NAME@N`; empty where the training happened elsewhere.
         record: plan, seeds, threads, processor features, environment, metrics; JSON values.
         start_from: the model whose weights it began with; None for fresh ones.
     """

@@ -1,10 +1,11 @@
-"""One model applied to one series."""
+"""One model applied to one series: of a patient, to be published, or of a collection."""
 
 import dataclasses
 from typing import Literal, TypeAlias
 
+from sightline.values.collection import Split
 from sightline.values.finding import Finding
-from sightline.values.identity import LineageId, SeriesUid, StudyUid
+from sightline.values.identity import HubSeriesUid, LineageId, SeriesUid, StudyUid, SubjectId
 
 PredictionState: TypeAlias = Literal["started", "published", "failed"]
 
@@ -33,3 +34,28 @@ class Prediction:
     finding: Finding | None = None
     picture_digest: str = ""
     finished_at: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class HubPrediction:
+    """One model applied to one series of a collection version, kept in the hub.
+
+    Attributes:
+        model: `NAME@N`.
+        collection: `NAME@N`.
+        volume_digest: the array it was applied to.
+        mask_digest: the array of what it drew; None where it draws nothing.
+        created_at: ISO 8601 in UTC.
+    """
+
+    lineage_id: LineageId
+    model_id: LineageId
+    model: str
+    collection: str
+    series_uid: HubSeriesUid
+    subject_id: SubjectId
+    split: Split
+    volume_digest: str
+    mask_digest: str | None
+    finding: Finding
+    created_at: str

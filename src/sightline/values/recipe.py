@@ -1,7 +1,9 @@
 """A recipe: one clinical use as data, validated, every default visible."""
 
+import difflib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,6 +14,7 @@ MIRROR_AXES = {"head_foot": 0, "front_back": 1, "left_right": 2}
 """Axes of the network's grid by the names that a recipe gives them."""
 
 Edge = Annotated[int, Field(ge=8)]
+Depth = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
 
@@ -22,7 +25,7 @@ class _Part(BaseModel):
 class Accepts(_Part):
     """Which series the recipe is for; an empty list accepts anything."""
 
-    modality: Literal["CT", "MR", "PT"] = "CT"
+    modality: Literal["CT", "MR", "PT", "CR", "DX", "MG"] = "CT"
     body_part: list[str] = Field(default=[], description="Body Part Examined, any of these.")
     description_words: list[str] = Field(
         default=[], description="One of these stands in the series description (case ignored)."
@@ -34,15 +37,89 @@ class Accepts(_Part):
 class Task(_Part):
     """What to predict."""
 
-    kind: Name = "segment"
-    classes: list[Name] = Field(min_length=1, max_length=254)
+    kind: Name = Field(
+        default="segment",
+        description="segment, classify, detect, grade, regress, restore, or one that was added.",
+    )
+    classes: list[Name] = Field(
+        min_length=1,
+        max_length=254,
+        description="What is asked: classes of voxels, images or places; the levels of a grade, "
+        "lowest first; the names of numbers; for restore a name of what is made.",
+    )
+    regions: dict[Name, list[Name]] = Field(
+        default={},
+        description="For segment: overlapping regions, each of some classes, learned instead of "
+        "the classes and painted one over the other, the largest first.",
+    )
+    exclusive: bool = Field(
+        default=True,
+        description="For classify: exactly one class holds of an image; else any may.",
+    )
+    target: Name | None = Field(
+        default=None,
+        description="For classify, grade, regress and detect: the name of what readers said, as "
+        "in `collections make --target`.",
+    )
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("a class stands twice in classes")
+        asks = _ASKS.get(self.kind)
+        if asks is None:
+            return self
+        for setting, is_given in (
+            ("regions", bool(self.regions)),
+            ("target", self.target is not None),
+            ("exclusive", "exclusive" in self.model_fields_set and not self.exclusive),
+        ):
+            if is_given and setting not in asks:
+                kinds = ", ".join(kind for kind, settings in _ASKS.items() if setting in settings)
+                raise ValueError(f"{setting} is for {kinds}, not for {self.kind}")
+        if "target" in asks and self.target is None:
+            raise ValueError(
+                f"{self.kind} needs target: the name of what readers said of each series"
+            )
+        self._check_classes()
+        return self
+
+    def _check_classes(self) -> None:
+        if self.kind == "grade" and len(self.classes) < _FEWEST_LEVELS:
+            raise ValueError("grade needs two levels or more in classes, lowest first")
+        if self.kind == "classify" and self.exclusive and len(self.classes) < _FEWEST_LEVELS:
+            raise ValueError("one class alone cannot exclude another: say exclusive: false")
+        for index, (name, parts) in enumerate(self.regions.items()):
+            unknown = sorted(set(parts) - set(self.classes))
+            if unknown:
+                raise ValueError(f"region {name} names {', '.join(unknown)}, no class of the task")
+            later = {part for other in list(self.regions.values())[index + 1 :] for part in other}
+            if len(set(parts) - later) != 1:
+                raise ValueError(
+                    f"region {name} needs exactly one class that no later region holds: list "
+                    "regions from the largest to the smallest"
+                )
+
+
+_FEWEST_LEVELS = 2
+_ASKS = {
+    "segment": {"regions"},
+    "classify": {"exclusive", "target"},
+    "detect": {"target"},
+    "grade": {"target"},
+    "regress": {"target"},
+    "restore": set(),
+}
+"""What each kind of task of ours may set besides classes; an outsider's may set anything."""
 
 
 class Inputs(_Part):
     """How intensities and spacing are brought to the network; None is planned from the data."""
 
     spacing_mm: tuple[float, float, float] | None = None
-    patch: tuple[Edge, Edge, Edge] | None = Field(default=None, description="In voxels.")
+    patch: tuple[Depth, Edge, Edge] | None = Field(
+        default=None, description="In voxels; the first is 1 for single slices and X-rays."
+    )
     window: tuple[float, float] | None = Field(
         default=None, description="Intensities are clipped to this range (HU for CT)."
     )
@@ -52,14 +129,19 @@ class Network(_Part):
     """The architecture; None is planned from patch and spacing."""
 
     name: Name = "plain_unet"
-    base_channels: int = Field(default=16, ge=4)
-    max_channels: int = Field(default=256, ge=8)
+    base_channels: int | None = Field(default=None, ge=4)
+    max_channels: int | None = Field(default=None, ge=8)
     levels: int | None = Field(default=None, ge=2, le=8)
     channels: list[Annotated[int, Field(ge=4)]] | None = Field(
         default=None,
         min_length=2,
         max_length=8,
         description="One a level, finest first; instead of levels, base_channels, max_channels.",
+    )
+    settings: dict[str, Any] = Field(
+        default={},
+        description="Of the architecture alone, such as depth of a resnet; an unknown one is named "
+        "with those that are known.",
     )
 
     @model_validator(mode="after")
@@ -72,15 +154,45 @@ class Network(_Part):
 class Training(_Part):
     """The schedule of one run."""
 
-    steps: int = Field(default=1000, ge=1)
-    batch: int = Field(default=2, ge=1)
-    learning_rate: float = Field(default=0.1, gt=0)
+    steps: int = Field(
+        default=0, ge=0, description="Changes of the weights. 0: planned from data, device, time."
+    )
+    batch: int = Field(
+        default=0, ge=0, description="Patches seen at once. 0: planned from the memory target."
+    )
+    accumulate: int = Field(
+        default=1,
+        ge=1,
+        description="Batches whose gradients are averaged for one step: larger batches than fit.",
+    )
+    memory_gb: float | None = Field(
+        default=None,
+        gt=0,
+        description="Target of the planned patch and batch in nnU-Net's measure, where 8 is a "
+        "patch of 128 voxels cubed twice. None: 8 on a GPU, 0.15 a processor core.",
+    )
+    learning_rate: float = Field(
+        default=0.0, ge=0, description="At the first step; 0 plans it by what the network answers."
+    )
     fine_tuning_rate: float = Field(
         default=0.01,
         gt=0,
         description="Learning rate of a run that starts from an earlier model.",
     )
     weight_decay: float = Field(default=3e-5, ge=0)
+    average: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share that a moving average of the weights keeps at each step, such as "
+        "0.999; validated and kept instead of the last weights. 0: none.",
+    )
+    patience: int = Field(
+        default=0,
+        ge=0,
+        description="Stop after so many validations without a better one, and keep the best "
+        "weights. 0: go to the end and keep the last.",
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 where the processor or device computes it."
     )
@@ -98,11 +210,23 @@ class Training(_Part):
     )
     rotate_degrees: float = Field(default=20.0, ge=0, le=180)
     scale_share: float = Field(default=0.2, ge=0, le=1, description="Patches grow by up to this.")
+    shear: float = Field(
+        default=0.0, ge=0, le=0.5, description="Patches lean by up to this, of affine_share."
+    )
+    elastic: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.25,
+        description="Patches are bent by up to this share of their edges, of affine_share.",
+    )
     mirror: list[Literal["left_right", "front_back", "head_foot"]] = Field(
         default=["left_right"], description="Axes to mirror along; none where side has meaning."
     )
     appearance: float = Field(
-        default=1.0, ge=0, le=2, description="Strength of noise, gamma, contrast and brightness."
+        default=1.0,
+        ge=0,
+        le=2,
+        description="Strength of noise, blur, brightness, contrast, low resolution and gamma.",
     )
     validate_every: int = Field(default=250, ge=1, description="Steps between validations.")
     validation_volumes: int = Field(
@@ -125,7 +249,9 @@ class Applying(_Part):
 class Gate(_Part):
     """What a model must reach on the locked test split before it goes live."""
 
-    metric: Literal["dice"] = "dice"
+    metric: Name = Field(
+        default="dice", description="The measure of the task that decides, such as dice or auroc."
+    )
     at_least: float = Field(default=0.5, ge=0, le=1)
     min_subjects: int = Field(default=3, ge=1)
 
@@ -133,10 +259,13 @@ class Gate(_Part):
 class TriageRule(_Part):
     """First rule that holds gives a study its priority and words.
 
-    `{volume_ml}` and `{diameter_mm}` in `words` are filled in.
+    `{volume_ml}`, `{diameter_mm}` and `{probability}` in `words` are filled in.
     """
 
     class_name: Name
+    min_probability: float | None = Field(
+        default=None, ge=0, le=1, description="For classify: the rule holds from this upwards."
+    )
     min_volume_ml: float = Field(default=0.0, ge=0)
     max_volume_ml: float | None = Field(default=None, ge=0)
     priority: Literal[0, 1, 2] = 0
@@ -162,6 +291,8 @@ class Recipe(_Part):
     @model_validator(mode="after")
     def _triage_names_classes(self) -> Self:
         for rule in self.triage:
+            if self.task.kind == "classify" and rule.min_probability is None:
+                raise ValueError("a triage rule of a classification needs min_probability")
             if rule.class_name not in self.task.classes:
                 raise ValueError(f"triage names {rule.class_name!r}, no class of the task")
         return self
@@ -182,9 +313,11 @@ class Recipe(_Part):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"]) or "recipe"
+            is_unknown = first["type"] == "extra_forbidden"
             raise BadRecipe(
-                f"{place}: {first['msg']}",
-                hint="`sightline plan RECIPE` shows every setting a recipe may hold.",
+                f"{place}: {'a recipe holds no such setting' if is_unknown else first['msg']}",
+                hint=(_meant(place) if is_unknown else "")
+                + "`sightline plan RECIPE` shows every setting a recipe may hold.",
             ) from error
 
     @classmethod
@@ -205,3 +338,27 @@ class Recipe(_Part):
     def to_yaml(self) -> str:
         """Write every setting, the defaults too, in a stable order."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def setting_names(part: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[str]:
+    """List every setting of a recipe, such as `training.steps`."""
+    for name, field in part.model_fields.items():
+        kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_part(kind)]
+        if not kinds:
+            yield f"{prefix}{name}"
+        for kind in kinds:
+            yield from setting_names(kind, f"{prefix}{name}.")
+
+
+def _is_part(kind: Any) -> bool:  # noqa: ANN401 - whatever stands in an annotation
+    return isinstance(kind, type) and issubclass(kind, _Part)
+
+
+def _meant(place: str) -> str:
+    """Say which setting is written nearly so, or is called so elsewhere in a recipe."""
+    place = ".".join(part for part in place.split(".") if not part.isdigit())
+    name = place.rpartition(".")[2]
+    known = sorted(set(setting_names()) | set(Recipe.model_fields))
+    namesakes = [each for each in known if each.rpartition(".")[2] == name]
+    near = namesakes or difflib.get_close_matches(place, known, n=1, cutoff=0.7)
+    return f"Did you mean {' or '.join(near)}? " if near else ""

@@ -11,6 +11,9 @@ from sightline.values.geometry import Geometry
 SliceRescale: TypeAlias = tuple[float, float]
 """Slope and intercept of one slice."""
 
+PROJECTIONS = frozenset({"CR", "DX", "MG", "IO"})
+"""Modalities of X-rays: a volume of one slice on a plane of its own, nowhere in the patient."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Volume:

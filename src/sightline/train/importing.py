@@ -1,0 +1,205 @@
+"""Weights of others become a model of the hub, with what is known of where they come from."""
+
+import dataclasses
+import hashlib
+import re
+from pathlib import Path
+
+import torch
+import yaml
+
+from sightline import clock, log
+from sightline.errors import Refused
+from sightline.hub.hub import Hub, new_id
+from sightline.hub.models import add_model, enter_foreign_run
+from sightline.networks.contract import NETWORKS
+from sightline.networks.fitting import LayerReport, fit_tensors
+from sightline.networks.sources.contract import Brought, Hints, read_weights
+from sightline.networks.sources.plain_safetensors import write_folder
+from sightline.predict.model import ModelManifest, weights_bytes
+from sightline.train.environment import environment
+from sightline.values.model import ModelRecord, RunRecord
+from sightline.values.plan import Plan
+from sightline.values.recipe import Recipe
+
+_log = log.get("train")
+_SEED = 0
+_CHUNK_BYTES = 2**20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Imported:
+    """What came in.
+
+    Attributes:
+        source: which kind of folder it was.
+        report: what became of every tensor.
+        notes: what is not here as it was at home, for people.
+    """
+
+    model: ModelRecord
+    source: str
+    report: LayerReport
+    notes: tuple[str, ...]
+
+
+def import_model(
+    hub: Hub,
+    folder: Path,
+    *,
+    name: str,
+    hints: Hints,
+    source: str = "",
+    recipe: Recipe | None = None,
+    is_partial: bool = False,
+) -> Imported:
+    """Read weights of others and keep them as the next version of a model.
+
+    Args:
+        hub: the store.
+        folder: of an nnU-Net training, a MONAI bundle, or safetensors with a plan.
+        name: of the model.
+        hints: what the folder may not say.
+        source: which kind of folder it is; empty to find out.
+        recipe: its accepts, triage and gate become the model's; None makes a plain one.
+        is_partial: whether layers may be missing, for a model that is only to be trained on.
+
+    Raises:
+        UnknownName: No source knows the folder.
+        BadFile: It is broken or hostile.
+        Refused: It is something that Sightline does not have, or layers are missing.
+        BadRecipe: The name is none, or the recipe is for something else.
+        MissingExtra: What the network stands on is not installed.
+    """
+    kind, brought = read_weights(folder, hints, source=source)
+    plan = _with_our_names(brought.plan)
+    chosen = _recipe(plan, name, recipe or _their_recipe(brought))
+    network_kind = NETWORKS.get(plan.network)
+    with torch.random.fork_rng():
+        torch.manual_seed(_SEED)
+        network = network_kind.build(plan)
+    report = fit_tensors(network, brought.tensors, kind=network_kind)
+    _check_whole(report, is_partial=is_partial)
+    weights = weights_bytes(network, plan.classes)
+    manifest = ModelManifest(
+        recipe=chosen.to_yaml(),
+        plan=plan,
+        classes=plan.classes,
+        weights_digest=hashlib.sha256(weights).hexdigest(),
+    )
+    run = _foreign_run(hub, chosen, brought, source=kind, report=report)
+    made = add_model(hub, name, run_id=run.lineage_id, weights=weights, manifest=manifest.to_json())
+    _log.info("model_imported", model=made.label, source=kind, weights=made.weights_digest[:12])
+    return Imported(model=made, source=kind, report=report, notes=(*brought.notes, *_hint(plan)))
+
+
+def export_model(hub: Hub, record: ModelRecord, folder: Path) -> None:
+    """Write a model as a folder that `import_model` takes: plan, recipe and weights.
+
+    Raises:
+        DamagedObject: The weights do not match their digest.
+        Refused: The folder holds something already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise Refused(f"{folder} holds something already", hint="Name a new folder.")
+    manifest = ModelManifest.from_json(record.manifest)
+    write_folder(
+        folder,
+        plan=manifest.plan,
+        recipe=manifest.recipe,
+        weights=hub.objects.get(record.weights_digest),
+    )
+
+
+def _hint(plan: Plan) -> tuple[str, ...]:
+    if plan.input_channels == 1:
+        return ()
+    count = plan.input_channels
+    return (f"it looks at {count} images together: a training that starts from it adapts that",)
+
+
+def _with_our_names(plan: Plan) -> Plan:
+    """Write the classes as recipes may name them."""
+    names = [_as_name(each) for each in plan.classes]
+    if len(set(names)) < len(names):
+        raise Refused(
+            f"two classes would be called alike: {', '.join(names)}",
+            hint="Rename them in the file that lists them.",
+        )
+    return dataclasses.replace(plan, classes=tuple(names))
+
+
+def _as_name(text: str) -> str:
+    return re.sub(r"[^a-z0-9_-]+", "_", text.lower()).strip("_-")[:64] or "class"
+
+
+def _recipe(plan: Plan, name: str, given: Recipe | None) -> Recipe:
+    """Return the recipe that the model will be routed and tuned by."""
+    if given is None:
+        plain = {
+            "name": name,
+            "title": f"{', '.join(plan.classes)}, by weights from elsewhere",
+            "accepts": {"modality": plan.modality},
+            "task": {"kind": plan.task, "classes": list(plan.classes)},
+            "network": {"name": plan.network},
+        }
+        return Recipe.from_yaml(yaml.safe_dump(plain))
+    wanted = tuple(given.task.classes), given.accepts.modality
+    if wanted != (plan.classes, plan.modality):
+        raise Refused(
+            f"recipe {given.name} is for {', '.join(wanted[0])} on {wanted[1]}; the weights are "
+            f"for {', '.join(plan.classes)} on {plan.modality}",
+            hint="Give a recipe of these classes, or none.",
+        )
+    return Recipe.from_yaml(yaml.safe_dump(given.model_dump(mode="json") | {"name": name}))
+
+
+def _their_recipe(brought: Brought) -> Recipe | None:
+    return Recipe.from_yaml(brought.recipe) if brought.recipe else None
+
+
+def _check_whole(report: LayerReport, *, is_partial: bool) -> None:
+    if report.skipped and not is_partial:
+        name, why = next(iter(report.skipped.items()))
+        raise Refused(
+            f"{len(report.skipped)} layers of the network are not in the weights; the first is "
+            f"{name}: {why}",
+            hint="--partial keeps it all the same, to start a training from; it would predict "
+            "nonsense.",
+        )
+
+
+def _foreign_run(
+    hub: Hub, recipe: Recipe, brought: Brought, *, source: str, report: LayerReport
+) -> RunRecord:
+    now = clock.now().isoformat()
+    files = {path.name: _digest(path) for path in brought.files}
+    run = RunRecord(
+        lineage_id=new_id("run"),
+        recipe=recipe.to_yaml(),
+        collection="",
+        state="finished",
+        record={
+            "elsewhere": {
+                "source": source,
+                "origin": brought.origin,
+                "files": files,
+                "notes": list(brought.notes),
+            },
+            "plan": brought.plan.to_json(),
+            "transfer": dataclasses.asdict(report),
+            "environment": environment(),
+        },
+        created_at=now,
+        finished_at=now,
+    )
+    enter_foreign_run(hub, run, facts={"source": source, **brought.origin, **files})
+    return run
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
