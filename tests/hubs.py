@@ -14,6 +14,7 @@ from sightline.hub.admission import admit
 from sightline.hub.collections import version
 from sightline.hub.hub import Hub, new_id
 from sightline.hub.models import add_evaluation, add_model, finish_run, start_run
+from sightline.values.evaluation import Evaluation, Figure, MetricFigure
 from sightline.values.geometry import Geometry
 from sightline.values.identity import (
     HubInstanceUid,
@@ -158,11 +159,23 @@ def add_trained(
     finish_run(hub, run_id, {"seconds": 1})
     made = add_model(hub, name, run_id=run_id, weights=run_id.encode(), manifest={"recipe": recipe})
     if dice is not None:
-        content = {"dice": {"mean": dice}, "subjects": subjects}
+        content = evaluation_of_dice(dice, subjects=subjects).to_json()
         add_evaluation(
             hub, made.lineage_id, version(hub, collection), split="test", content=content
         )
     return made
+
+
+def evaluation_of_dice(dice: float | None, *, subjects: int) -> Evaluation:
+    """Return an evaluation that knows one figure."""
+    figure = Figure(value=dice, low=dice, high=dice, subjects=subjects)
+    return Evaluation(
+        task="segment",
+        classes=CLASSES,
+        subjects=subjects,
+        examples=(),
+        figures=(MetricFigure(metric="dice", class_name="", figure=figure),),
+    )
 
 
 def _slice(number: int, k: int, manufacturer: str) -> bytes:

@@ -250,3 +250,42 @@ def test_both_schemas_live_in_one_postgresql_database(postgres_url: str) -> None
                     0,
                 )
         database.close()
+
+
+def test_annotations_and_what_refers_to_them_survive_that_they_need_no_instance(url: str) -> None:
+    """SQLite makes the table anew for it; a row that refers to nothing is refused before and after."""
+    opened = Database.open(url, "hub")
+    _migrate(opened, "0006")
+    names = {"study": "1", "series": "1.1", "annotation": "annotation-1", "version": "collection-1"}
+    with opened.write() as connection:
+        for statement in (
+            "INSERT INTO study VALUES (:study, 'S-1', '', '')",
+            "INSERT INTO series VALUES (:series, :study, 'S-1', 'CT', '', '', '', '', '', '')",
+            "INSERT INTO instance VALUES ('1.1.1', :series, '', '', 1, '')",
+            "INSERT INTO annotation VALUES (:annotation, :series, '1.1.1', 'R-1', '[]', 'aa', '')",
+            "INSERT INTO collection_version VALUES (:version, 'one', 1, '', '', 0)",
+            (
+                "INSERT INTO collection_member "
+                "VALUES (:version, :series, 'S-1', '', :annotation, 'aa', 'train', '', NULL)"
+            ),
+        ):
+            connection.execute(sa.text(statement), names)
+    for revision in ("head", "0006", "head"):
+        _migrate(opened, revision)
+        with opened.read() as connection:
+            rows = connection.execute(sa.text("SELECT id, instance_uid FROM annotation")).all()
+            assert [tuple(row) for row in rows] == [("annotation-1", "1.1.1")]
+    values = {"version_id": "collection-1", "series_uid": "1.1", "annotation_id": "annotation-2"}
+    with pytest.raises(sa.exc.IntegrityError), opened.write() as connection:
+        connection.execute(hub_tables.COLLECTION_MEMBER.update().values(**values))
+    opened.close()
+
+
+def _migrate(database: Database, revision: str) -> None:
+    scripts = importlib.resources.files("sightline.catalog") / "migrations" / "hub"
+    config = Config()
+    config.set_main_option("script_location", str(scripts))
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        go = command.upgrade if revision == "head" else command.downgrade
+        go(config, revision)

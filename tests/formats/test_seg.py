@@ -13,7 +13,9 @@ import pytest
 from sightline.errors import BadFile, NotDicom, UnsoundSeries
 from sightline.formats.dicom_image import read_grids, read_volume
 from sightline.formats.seg import read_seg, read_seg_origin, write_seg
+from sightline.phantoms.people import visit
 from sightline.phantoms.series import WrittenSeries
+from sightline.phantoms.xray import chest_xray, write_xray
 from sightline.values.alignment import align_to_grid
 from sightline.values.geometry import Geometry
 from sightline.values.volume import Segmentation
@@ -24,6 +26,22 @@ from tests.verification import dicom_errors
 def _empty(series: WrittenSeries) -> Segmentation:
     drawn = drawn_on(series)
     return dataclasses.replace(drawn, mask=np.zeros_like(drawn.mask))
+
+
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_a_mask_of_an_x_ray_lies_on_its_pixels(tmp_path: Path, is_empty: bool) -> None:
+    path = tmp_path / "xray.dcm"
+    write_xray(chest_xray(1, size=48).picture, path, visit=visit(1))
+    (grid,) = read_grids([path])
+    mask = np.zeros(grid.geometry.shape, np.uint8)
+    mask[0, 10:30, 5:20], mask[0, 31:40, 5:9] = (0, 0) if is_empty else (1, 2)
+    drawn = Segmentation(mask=mask, geometry=grid.geometry, classes=CLASSES[:2], author="x")
+    content = write_seg(drawn, [path], identity=BY_HAND, is_manual=True)
+    assert np.array_equal(read_seg(content, grid.geometry).mask, mask)
+    assert dicom_errors(content) == []
+    volume = dataclasses.replace(drawn, geometry=Geometry.from_affine((2, 48, 48), np.eye(4)))
+    with pytest.raises(BadFile, match=r"PlanePosition|PixelMeasures"):
+        read_seg(content, volume.geometry)
 
 
 @pytest.mark.parametrize("is_manual", [False, True])

@@ -18,6 +18,8 @@ from sightline.hub.collections import (
 )
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import trace
+from sightline.hub.withdrawal import withdraw
+from sightline.values.identity import HubInstanceUid
 from tests.hubs import CLASSES, study_of
 
 ANNOTATED = Criteria(modality="CT", classes=CLASSES)
@@ -54,6 +56,13 @@ def test_studies_of_one_subject_never_stand_in_two_splits(hub: Hub, tmp_path: Pa
 def test_a_repeat_makes_no_new_version(hub: Hub, fill: Callable[..., None]) -> None:
     fill(*range(4))
     assert make_version(hub, "chest", ANNOTATED) == make_version(hub, "chest", ANNOTATED)
+
+
+def test_a_mask_that_was_withdrawn_is_not_taken(hub: Hub, fill: Callable[..., None]) -> None:
+    fill(0, 1)
+    withdraw(hub, {HubInstanceUid("2.25.1001.9.1"): "113037"})
+    made = make_version(hub, "chest", ANNOTATED)
+    assert [member.series_uid for member in made.members] == ["2.25.1000.1"]
 
 
 def test_the_test_split_is_locked_and_counted(hub: Hub, fill: Callable[..., None]) -> None:

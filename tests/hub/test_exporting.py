@@ -1,20 +1,26 @@
 """A collection leaves as DICOM; a public export leaves out what may show a face."""
 
 import dataclasses
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 
 from sightline.errors import Refused
+from sightline.formats.seg import read_seg, read_seg_origin
 from sightline.hub.admission import admit
 from sightline.hub.collections import Criteria, make_version
+from sightline.hub.consensus import make_consensus
 from sightline.hub.exporting import ClearFaces, Exported, export
 from sightline.hub.hub import Hub
 from sightline.values.collection import CollectionVersion
+from sightline.values.geometry import Geometry
 from sightline.values.study import DeidentifiedStudy
-from tests.hubs import SHAPE, study_of
+from tests.hubs import AFFINE, SHAPE, study_of
+from tests.readers import NARROW, NODULE, WIDE, admit_read
 
 
 def _marked(study: DeidentifiedStudy, mark: str, folder: Path) -> DeidentifiedStudy:
@@ -80,7 +86,7 @@ def test_a_public_export_shows_no_face(hub: Hub, tmp_path: Path) -> None:
     written = list((tmp_path / "public").rglob("*.dcm"))
     assert {pydicom.dcmread(path).RecognizableVisualFeatures for path in written} == {"NO"}
     assert (inside.series, inside.withheld) == (4, ())
-    first = next((tmp_path / "inside").rglob("*.dcm"))
+    first = min((tmp_path / "inside").rglob("*.dcm"))
     assert pydicom.dcmread(first).Modality == "CT"
     table = (tmp_path / "public" / "splits.tsv").read_text().splitlines()
     assert len(table) == 4
@@ -98,3 +104,24 @@ def test_nothing_is_written_over(hub: Hub, tmp_path: Path) -> None:
     chosen = make_version(hub, "all", Criteria(modality="CT"))
     with pytest.raises(Refused, match="not empty"):
         export(hub, chosen, tmp_path, is_public=False, on_progress=lambda _: None)
+
+
+def test_a_consensus_leaves_as_a_segmentation_of_its_images(hub: Hub, tmp_path: Path) -> None:
+    series = admit_read(hub, tmp_path, 1, {"R-A": WIDE, "R-B": WIDE, "R-C": NARROW})
+    make_consensus(hub, [series], "majority", classes=NODULE)
+    chosen = make_version(hub, "all", Criteria(author="consensus:majority"))
+    for name in ("one", "two"):
+        done = export(hub, chosen, tmp_path / name, is_public=False, on_progress=lambda _: None)
+        assert done.instances == SHAPE[0] + 1
+    masks = [read_masks(tmp_path / name) for name in ("one", "two")]
+    assert masks[0] == masks[1]
+    (content,) = masks[0]
+    drawn = read_seg(content, Geometry.from_affine(SHAPE, AFFINE))
+    assert np.array_equal(drawn.mask, WIDE)
+    assert (drawn.classes, drawn.author) == (NODULE, "consensus:majority")
+    assert read_seg_origin(content).source_series_uid == series
+
+
+def read_masks(folder: Path) -> list[bytes]:
+    contents = [path.read_bytes() for path in sorted(folder.rglob("*.dcm"))]
+    return [each for each in contents if pydicom.dcmread(io.BytesIO(each)).Modality == "SEG"]

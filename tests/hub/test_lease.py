@@ -39,7 +39,10 @@ def test_a_lease_ends_with_its_process(tmp_path: Path) -> None:
 def test_a_hub_that_is_forgotten_is_let_go(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     Hub.open(settings).database.close()
-    Lease.alone(settings.hub_dir).end()
+    alone = Lease.alone(settings.hub_dir)
+    with pytest.raises(Refused):
+        Hub.open(settings)
+    alone.end()
 
 
 def test_a_hub_between_two_keys_is_not_opened(tmp_path: Path) -> None:

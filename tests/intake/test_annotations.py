@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sightline.archive.archive import Archive
 from sightline.archive.studies import series_of_study, study, study_of_series
@@ -16,7 +17,9 @@ from sightline.formats.seg import SEGMENTATION_STORAGE, read_seg, read_seg_origi
 from sightline.intake.annotations import MaskFile, annotate, annotate_all, read_table
 from sightline.intake.files import import_path
 from sightline.phantoms.campaign import wrap_images
+from sightline.phantoms.people import visit
 from sightline.phantoms.series import SeriesNames, WrittenSeries, wrap_volume
+from sightline.phantoms.xray import chest_xray, write_xray
 from sightline.values.geometry import Geometry
 from sightline.values.identity import SeriesUid, StudyUid
 from sightline.values.volume import Segmentation, Volume
@@ -72,6 +75,24 @@ def test_the_mask_is_kept_voxel_for_voxel(archive: Archive, drawn: Drawn) -> Non
     assert origin.is_manual
     assert origin.author == "Reader^A"
     assert origin.source_series_uid == drawn.series.series_uid
+
+
+def test_a_picture_is_a_mask_of_an_x_ray(archive: Archive, tmp_path: Path) -> None:
+    images = tmp_path / "xray"
+    series_uid = write_xray(chest_xray(1, size=48).picture, images / "1.dcm", visit=visit(1))
+    import_path(archive, images)
+    painted = np.zeros((48, 48), np.uint8)
+    painted[10:30, 5:20] = 255
+    path = tmp_path / "mask.png"
+    Image.fromarray(painted).save(path)
+    wanted = MaskFile(series_uid=series_uid, path=path, classes=("lung",), author="Reader^A")
+    arrival = annotate(archive, wanted)
+    (content,) = segmentations(archive, arrival.study_uid)
+    kept = read_seg(content, read_volume([images / "1.dcm"]).geometry)
+    assert np.array_equal(kept.mask[0] > 0, painted > 0)
+    Image.fromarray(painted[:40]).save(path)
+    with pytest.raises(BadFile, match="40 x 48 pixels"):
+        annotate(archive, wanted)
 
 
 def test_it_is_a_series_of_its_own_in_the_same_study(archive: Archive, drawn: Drawn) -> None:

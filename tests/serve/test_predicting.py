@@ -15,6 +15,7 @@ from sightline.formats.seg import read_seg
 from sightline.hub.collections import Criteria, make_version
 from sightline.hub.hub import Hub
 from sightline.serve.predicting import Engine, predict_series
+from sightline.values.answer import Answer
 from sightline.values.arrival import Source
 from sightline.values.identity import SeriesUid
 from sightline.values.model import ModelRecord
@@ -32,13 +33,14 @@ class Marker(Engine):
         super().__init__(hub, threads=1)
         self.given: list[Volume] = []
 
-    def predict(self, record: ModelRecord, volume: Volume) -> Segmentation:
+    def answer(self, record: ModelRecord, volume: Volume) -> Answer:
         self.given.append(volume)
         mask = np.zeros(volume.geometry.shape, np.uint8)
         mask[:, 3, 5] = 1
-        return Segmentation(
+        drawn = Segmentation(
             mask=mask, geometry=volume.geometry, classes=CLASSES, author=record.name
         )
+        return Answer(segmentation=drawn)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from sightline.hub.collections import Criteria, make_version, version
 from sightline.hub.hub import Hub
 from sightline.hub.models import add_evaluation, models, releases
 from sightline.serve.releasing import release, roll_back
-from tests.hubs import CLASSES, add_trained
+from tests.hubs import CLASSES, add_trained, evaluation_of_dice
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_the_gate_holds(hub: Hub, chest: str, dice: float | None, subjects: int,
 
 def test_a_model_that_could_not_be_scored_does_not_go_live(hub: Hub, chest: str) -> None:
     made = add_trained(hub, "lesions", collection=chest)
-    nothing = {"dice": {"mean": None}, "subjects": 5}
+    nothing = evaluation_of_dice(None, subjects=5).to_json()
     chosen = version(hub, chest)
     add_evaluation(hub, made.lineage_id, chosen, split="test", content=nothing)
     with pytest.raises(GateFailed, match="nothing that could be scored"):

@@ -1,6 +1,7 @@
 """Triage rules turn measurements into priority and words."""
 
-from sightline.serve.triage import triage
+from sightline.serve.triage import triage, triage_answer
+from sightline.values.answer import Answer
 from sightline.values.finding import Measurement
 from sightline.values.recipe import Recipe
 
@@ -38,3 +39,25 @@ def test_bounds_of_a_rule_are_kept() -> None:
 def test_nothing_found_is_said() -> None:
     finding = triage(RECIPE, [_measured("ground_glass", 0, components=0)])
     assert (finding.priority, finding.words) == (0, "nothing found")
+
+
+CLASSIFIER = Recipe.from_yaml("""
+name: xray
+title: X-ray
+task: {kind: classify, classes: [effusion, nodule], exclusive: false, target: t}
+triage:
+  - {class_name: effusion, min_probability: 0.8, priority: 2, words: "effusion {probability}"}
+  - {class_name: nodule, min_probability: 0.5, priority: 1, words: "perhaps a nodule"}
+""")
+
+
+def test_probabilities_give_priority_and_words() -> None:
+    def found(effusion: float, nodule: float) -> tuple[int, str]:
+        said = Answer(numbers={"effusion": effusion, "nodule": nodule})
+        finding = triage_answer(CLASSIFIER, said, "nothing found")
+        assert finding.measurements == ()
+        return finding.priority, finding.words
+
+    assert found(0.856, 0.9) == (2, "effusion 0.86")
+    assert found(0.7, 0.5) == (1, "perhaps a nodule")
+    assert found(0.7, 0.4) == (0, "nothing found")

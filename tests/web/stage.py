@@ -14,6 +14,7 @@ from sightline.archive.studies import record_door, study
 from sightline.catalog.hub_tables import COLLECTION_VERSION, RUN
 from sightline.formats.sc import write_sc
 from sightline.formats.seg import write_seg
+from sightline.formats.slice_picture import png
 from sightline.formats.sr import write_sr
 from sightline.hub.collections import lineage_id
 from sightline.hub.hub import Hub
@@ -22,7 +23,7 @@ from sightline.hub.models import add_evaluation, add_model, change_states
 from sightline.phantoms.chest import CLASSES, chest_ct
 from sightline.phantoms.people import Visit, uid_of, visit
 from sightline.phantoms.series import WrittenSeries, write_series
-from sightline.serve.pictures import overlay_picture, png
+from sightline.serve.pictures import overlay_picture
 from sightline.values.arrival import Holding, OutgoingResult, Source
 from sightline.values.collection import CollectionVersion
 from sightline.values.finding import Finding, Measurement

@@ -110,6 +110,12 @@ def test_the_road_from_the_worklist_to_the_trace(served: Served, watched: Watche
     page.get_by_role("link", name="Models").click()
     expect(page.locator("h2")).to_contain_text("covid-chest@1")
     watched.picture("models")
+    page.get_by_role("link", name="Model card").first.click()
+    # Its style is let through by its digest, everything else is refused.
+    red, green, blue = background_of(page.locator(".banner").evaluate(STYLE))
+    assert (red, green, blue) == (255, 243, 214)
+    expect(page.locator("svg .point.marked").first).to_be_visible()
+    watched.picture("card")
     assert watched.errors == []
     assert watched.outside(served.url) == []
 

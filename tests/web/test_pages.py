@@ -124,6 +124,26 @@ def test_the_models_page_tells_figures_with_intervals(served: Served) -> None:
     assert "by Dr Probe: reached its gate" in words
 
 
+def test_a_model_has_a_card_with_its_own_strict_policy(served: Served) -> None:
+    assert 'href="/models/covid-chest@1/card"' in served.get("/models").text
+    answer = served.get("/models/covid-chest@1/card")
+    assert answer.status_code == 200
+    words = text_of(answer)
+    for expected in (
+        "Research use only. Not for diagnosis or treatment.",
+        "Dice on 8 subjects it never saw 0.874 95 % interval 0.841 to 0.902",
+        "live",
+        "by Dr Probe: reached its gate",
+    ):
+        assert expected in words, expected
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "img-src data:" in policy
+    assert "script-src" not in policy
+    assert answer.headers["cache-control"] == "no-store"
+    assert served.get("/models/nothing/card").status_code == 404
+
+
 def test_no_models_yet(empty_url: str) -> None:
     assert "sightline train" in text_of(httpx.get(f"{empty_url}/models"))
 

@@ -67,11 +67,27 @@ ANNOTATION = sa.Table(
     METADATA,
     sa.Column("id", sa.String, primary_key=True),
     sa.Column("series_uid", sa.ForeignKey("series.uid"), nullable=False, index=True),
-    sa.Column("instance_uid", sa.ForeignKey("instance.uid"), nullable=False, unique=True),
+    # None where it was made in the hub of others, which lineage names.
+    sa.Column("instance_uid", sa.ForeignKey("instance.uid"), unique=True),
     sa.Column("author", sa.String, nullable=False),
     sa.Column("classes", sa.JSON, nullable=False),
+    # Empty where it draws nothing.
     sa.Column("mask_digest", sa.String, nullable=False),
     sa.Column("created_at", sa.String, nullable=False),
+    # A statement says what it is about, and of its author's statements on it the last counts.
+    sa.Column("target", sa.String, nullable=False, server_default=""),
+    sa.Column("number", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("statement", sa.JSON),
+)
+
+ADJUDICATION = sa.Table(
+    "adjudication",
+    METADATA,
+    sa.Column("annotation_id", sa.ForeignKey("annotation.id"), primary_key=True),
+    sa.Column("superseded_id", sa.ForeignKey("annotation.id"), primary_key=True),
+    sa.Column("decided_by", sa.String, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
 )
 
 COLLECTION_VERSION = sa.Table(
@@ -136,6 +152,27 @@ EVALUATION = sa.Table(
     sa.Column("split", sa.String, nullable=False),
     sa.Column("content", sa.JSON, nullable=False),
     sa.Column("created_at", sa.String, nullable=False),
+)
+
+PREDICTION = sa.Table(
+    "prediction",
+    METADATA,
+    sa.Column("lineage_id", sa.String, primary_key=True),
+    sa.Column("model_id", sa.ForeignKey("model.lineage_id"), nullable=False),
+    sa.Column(
+        "version_id",
+        sa.ForeignKey("collection_version.lineage_id"),
+        nullable=False,
+        index=True,
+    ),
+    sa.Column("series_uid", sa.ForeignKey("series.uid"), nullable=False, index=True),
+    sa.Column("split", sa.String, nullable=False),
+    # What it was applied to, and what it drew there; None where it draws nothing.
+    sa.Column("volume_digest", sa.String, nullable=False),
+    sa.Column("mask_digest", sa.String),
+    sa.Column("finding", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.String, nullable=False),
+    sa.UniqueConstraint("model_id", "version_id", "series_uid"),
 )
 
 RELEASE = sa.Table(

@@ -16,6 +16,7 @@ from sightline.hub.collections import (
 )
 from sightline.hub.hub import Hub
 from sightline.values.collection import SPLITS, CollectionVersion
+from sightline.values.reading import ConsensusMethod, consensus_author
 
 APP = new_verb("Make, list and show collections.")
 
@@ -30,17 +31,36 @@ def make(
     classes: Annotated[
         str | None, typer.Option(help="Annotated with exactly these: a,b,c.")
     ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Readers said classes, a grade, numbers or places of this.")
+    ] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(help="Pairs with the series of the study whose description has these words."),
+    ] = None,
     author: Annotated[str | None, typer.Option(help="Pseudonym of the reader.")] = None,
+    consensus: Annotated[
+        ConsensusMethod | None,
+        typer.Option(help="Take this consensus, which `sightline annotations consensus` makes."),
+    ] = None,
     validation: Annotated[float, typer.Option(help="Share of subjects to validate on.")] = 0.1,
     test: Annotated[float, typer.Option(help="Share of subjects in the locked test split.")] = 0.2,
 ) -> None:
-    """Make the next version of a collection from what the hub holds now."""
+    """Make the next version of a collection from what the hub holds now.
+
+    Without --author and --consensus the newest annotation that a person drew teaches a series;
+    one that was set aside does not.
+    """
+    if author and consensus:
+        raise typer.BadParameter("--author and --consensus both say whose annotations are meant")
     criteria = Criteria(
         modality=modality,
         manufacturer=manufacturer,
         description=description,
-        author=author,
+        author=consensus_author(consensus) if consensus else author,
         classes=tuple(classes.split(",")) if classes else None,
+        target=target,
+        into=into,
     )
     shares = Shares(validation=validation, test=test)
     made = make_version(Hub.open(settings_of(ctx)), name, criteria, shares=shares)

@@ -15,6 +15,7 @@ from rich.progress import (
 )
 from typer.core import TyperGroup
 
+from sightline import log
 from sightline.cli.context import print_table, settings_of
 from sightline.deid.certifying import verify_folder, verify_hub
 from sightline.deid.destruction import public_key_of
@@ -61,6 +62,8 @@ def deid(
     in the hub. The word `folder` may be left out.
     """
     door = HubDoor.open(settings_of(ctx))
+    # What the events say of each portion, the table at the end says of each study.
+    log.configure(level="WARNING")
     columns = (
         TextColumn("de-identifying"),
         BarColumn(),
@@ -68,15 +71,20 @@ def deid(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("", total=None)
+    progress = Progress(*columns, console=Console(stderr=True))
+    task = progress.add_task("", total=None)
+
+    def tell(done: int, total: int) -> None:
+        # Not earlier: its thread would keep the workers from being forks.
+        progress.start()
+        progress.update(task, completed=done, total=total)
+
+    try:
         passage = door.pass_folder(
-            path,
-            out,
-            processes=processes,
-            removes_faces=remove_faces,
-            tell=lambda done, total: progress.update(task, completed=done, total=total),
+            path, out, processes=processes, removes_faces=remove_faces, tell=tell
         )
+    finally:
+        progress.stop()
     _print(passage, out)
 
 

@@ -1,17 +1,26 @@
-"""List models, show one, release it, roll back."""
+"""List models, show one, write its card, release it; bring weights in, write one out."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sightline import extras
 from sightline.cli.context import new_verb, print_table, settings_of
+from sightline.errors import BadSettings
 from sightline.hub.hub import Hub
-from sightline.hub.models import evaluations, model, models, releases
+from sightline.hub.models import evaluations, model, models, releases, run
+from sightline.judge.card import card_html, figure_words
+from sightline.recipes.library import recipe_named
 from sightline.serve.releasing import release as release_model
 from sightline.serve.releasing import roll_back
+from sightline.store.durable import write_durably
+from sightline.values.evaluation import Evaluation
 
-APP = new_verb("List models, show one, release it, roll back.")
+APP = new_verb(
+    "List models, show one, write its card, release it; bring weights in, write one out."
+)
 
 Name = Annotated[str, typer.Argument(help="NAME, NAME@N or a model's id.")]
 By = Annotated[str, typer.Option("--by", help="Who decides.")]
@@ -20,18 +29,18 @@ Reason = Annotated[str, typer.Option(help="Why; kept with the model.")]
 
 @APP.command("list")
 def list_models(ctx: typer.Context) -> None:
-    """List every model version with its state and its Dice on the locked test split."""
+    """List every model version with its state and what it reached on the locked test split."""
     hub = Hub.open(settings_of(ctx))
     rows = []
     for each in models(hub):
         tested = [e for e in evaluations(hub, each.lineage_id) if e.split == "test"]
-        dice = _dice(tested[0].content["dice"]["mean"]) if tested else "not tested"
-        rows.append((each.label, each.state, dice, each.lineage_id, each.created_at[:16]))
-    print_table(("model", "state", "test Dice", "id", "made"), rows)
+        reached = _reached(Evaluation.from_json(tested[0].content)) if tested else "not tested"
+        rows.append((each.label, each.state, reached, each.lineage_id, each.created_at[:16]))
+    print_table(("model", "state", "on the test split", "id", "made"), rows)
 
 
-def _dice(mean: float | None) -> str:
-    return "-" if mean is None else f"{mean:.3f}"
+def _reached(found: Evaluation) -> str:
+    return f"{found.headline.metric} {figure_words(found.headline.figure)}"
 
 
 @APP.command()
@@ -44,6 +53,7 @@ def show(ctx: typer.Context, name: Name) -> None:
         "id": chosen.lineage_id,
         "state": chosen.state,
         "run": chosen.run_id,
+        "elsewhere": run(hub, chosen.run_id).record.get("elsewhere"),
         "weights": chosen.weights_digest,
         "evaluations": [
             {"collection": e.collection, "split": e.split, **e.content}
@@ -59,6 +69,24 @@ def show(ctx: typer.Context, name: Name) -> None:
 
 
 @APP.command()
+def card(
+    ctx: typer.Context,
+    name: Name,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
+) -> None:
+    """Write a model's card: one HTML file that opens anywhere, made from the hub's records."""
+    content = card_html(Hub.open(settings_of(ctx)), name)
+    try:
+        write_durably(output, content.encode())
+    except OSError as error:
+        raise BadSettings(
+            f"{output} cannot be written: {error.strerror}",
+            hint="Give a file in a folder of yours.",
+        ) from error
+    print(f"wrote {output}")
+
+
+@APP.command()
 def release(ctx: typer.Context, name: Name, by: By, reason: Reason) -> None:
     """Make a model live if it reaches its recipe's gate."""
     chosen = release_model(Hub.open(settings_of(ctx)), name, approver=by, reason=reason)
@@ -70,3 +98,68 @@ def rollback(ctx: typer.Context, name: Name, by: By, reason: Reason) -> None:
     """Make the version that was live before live again."""
     chosen = roll_back(Hub.open(settings_of(ctx)), name, approver=by, reason=reason)
     print(f"{chosen.label} is live again")
+
+
+@APP.command("import")
+def import_(
+    ctx: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(help="Training folder of nnU-Net, MONAI bundle, or an exported model.")
+    ],
+    name: Annotated[str, typer.Option(help="What the model is called here.")],
+    source: Annotated[
+        str, typer.Option(help="Which kind of folder it is, where it could be several.")
+    ] = "",
+    fold: Annotated[str, typer.Option(help="Which fold of several.")] = "",
+    orientation: Annotated[
+        str, typer.Option(help="Where x, y and z of its training files ran: LPS, RAS, ...")
+    ] = "",
+    modality: Annotated[str, typer.Option(help="CT, MR or PT, where the folder misleads.")] = "",
+    recipe: Annotated[
+        str | None, typer.Option(help="Route, triage and gate the model by this recipe.")
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Take weights that leave layers fresh.")
+    ] = False,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="List every layer, those too that fit.")
+    ] = False,
+) -> None:
+    """Keep weights of others as a model; pickles are opened in a process that can harm nothing."""
+    contract = extras.load("sightline.networks.sources.contract", extra="learn")
+    importing = extras.load("sightline.train.importing", extra="learn")
+    imported = importing.import_model(
+        Hub.open(settings_of(ctx)),
+        folder,
+        name=name,
+        hints=contract.Hints(fold=fold, orientation=orientation, modality=modality),
+        source=source,
+        recipe=recipe_named(recipe) if recipe else None,
+        is_partial=partial,
+    )
+    report = imported.report
+    rows = [row for row in report.rows() if layers or row[1] != "loaded"]
+    if rows:
+        print_table(("layer", "", "why"), rows)
+    print(
+        f"{imported.model.label} from {imported.source}: {len(report.loaded)} layers loaded, "
+        f"{len(report.adapted)} adapted, {len(report.skipped)} made fresh, "
+        f"{len(report.unused)} not used; weights {imported.model.weights_digest[:12]}"
+    )
+    for note in imported.notes:
+        print(f"Note: {note}.")
+    print(f"Next: sightline evaluate {imported.model.label} --on NAME@N (research use only)")
+
+
+@APP.command()
+def export(
+    ctx: typer.Context,
+    name: Name,
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+) -> None:
+    """Write plan, recipe and weights of a model to a folder that another hub can import."""
+    importing = extras.load("sightline.train.importing", extra="learn")
+    hub = Hub.open(settings_of(ctx))
+    chosen = model(hub, name)
+    importing.export_model(hub, chosen, folder)
+    print(f"{chosen.label} is in {folder}")

@@ -12,6 +12,7 @@ from sightline.errors import BadFile
 from sightline.phantoms.campaign import wrap_images, write_chests
 from sightline.phantoms.scanner import SITES
 from sightline.phantoms.series import SeriesNames
+from sightline.phantoms.xray import pictures_in, wrap_pictures, write_xrays
 
 APP = new_verb("Write phantom studies as DICOM, with seeded identities of people who do not exist.")
 
@@ -70,6 +71,51 @@ def wrap(
             on_progress=lambda done: progress.update(bar, completed=done),
         )
     print(f"{len(pairs)} studies in {folder / 'dicom'}; their masks in {table}")
+
+
+@APP.command()
+def xray(
+    folder: Annotated[Path, typer.Argument(help="Where to write.")],
+    patients: Annotated[int, typer.Option(help="How many.")] = 1,
+    first: Annotated[int, typer.Option(help="Number of the first patient.")] = 1,
+    size: Annotated[int, typer.Option(help="Rows and columns.")] = 256,
+) -> None:
+    """Write chest X-rays, half of them with opacities, and the truth as a table of values."""
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task("phantoms", total=patients)
+        table = write_xrays(
+            folder,
+            seeds=range(first, first + patients),
+            size=size,
+            on_progress=lambda done: progress.update(bar, completed=done),
+        )
+    print(f"{patients} studies in {folder / 'dicom'}; what holds of them in {table}")
+
+
+@APP.command("wrap-xrays")
+def wrap_xrays(
+    pictures: Annotated[Path, typer.Argument(help="Folder of PNG or JPEG pictures.")],
+    folder: Annotated[Path, typer.Argument(help="Where to write.")],
+    description: Annotated[str, typer.Option(help="Series description.")] = "CHEST PA",
+    body_part: Annotated[str, typer.Option(help="Body Part Examined.")] = "CHEST",
+) -> None:
+    """Write pictures as DICOM X-rays of people who do not exist."""
+    found = pictures_in(pictures)
+    names = SeriesNames(
+        number=1,
+        description=description,
+        body_part=body_part,
+        study_description=f"X-RAY {description}",
+    )
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task("pictures", total=len(found))
+        table = wrap_pictures(
+            found,
+            folder,
+            names=names,
+            on_progress=lambda done: progress.update(bar, completed=done),
+        )
+    print(f"{len(found)} studies in {folder / 'dicom'}; the file of each in {table}")
 
 
 def _pairs(images: Path, masks: Path | None) -> list[tuple[Path, Path | None]]:

@@ -7,7 +7,7 @@ fails in one way. It follows PS3.5 chapter 7 (elements, sequences) and PS3.10 ch
 import dataclasses
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 from sightline.errors import NotDicom
@@ -34,6 +34,7 @@ _SHORT_VRS = frozenset(
     }
 )
 _NO_VR = b""
+_EVERY_TAG = range(1 << 32)
 
 # Real objects nest about ten deep (structured reports); Python's own limit is near 1,000.
 _MAX_DEPTH = 64
@@ -116,6 +117,10 @@ class Elements:
         up, and the dataset is whole without it.
         """
         return _Walk(self.content, self.size_bytes, self.encoding).top_level(self.offset)
+
+    def those(self, tags: frozenset[int]) -> Iterator[Element]:
+        """Walk the top level as iteration does, and give the elements of some tags alone."""
+        return _Walk(self.content, self.size_bytes, self.encoding).top_level(self.offset, tags)
 
     def value(self, element: Element) -> bytes:
         """The bytes of a value."""
@@ -239,7 +244,7 @@ class _Walk:
         self._long = struct.Struct(encoding.order + "L")
         self._delimiter = struct.Struct(encoding.order + "HHL")
 
-    def top_level(self, offset: int) -> Iterator[Element]:
+    def top_level(self, offset: int, wanted: Container[int] = _EVERY_TAG) -> Iterator[Element]:
         count = 0
         content, unpack, size_bytes = self._content, self._short.unpack_from, self._size_bytes
         last = -1 if self._is_implicit else len(content) - 8
@@ -252,13 +257,17 @@ class _Walk:
                 end = offset + 8 + length
                 if vr in _SHORT_VRS and end <= size_bytes:
                     self._left -= 1
-                    yield Element(group << 16 | number, vr, offset + 8, length)
+                    tag = group << 16 | number
+                    if tag in wanted:
+                        yield Element(tag, vr, offset + 8, length)
                     offset = end
                     continue
             element, offset = self.element(offset)
-            yield element
+            if element.tag in wanted:
+                yield element
             if element.tag in PIXEL_DATA:
-                yield from self._after_pixels(element.tag, offset, MAX_TOP_LEVEL - count)
+                after = self._after_pixels(element.tag, offset, MAX_TOP_LEVEL - count)
+                yield from (each for each in after if each.tag in wanted)
                 return
 
     def _after_pixels(self, last: int, offset: int, most: int) -> Iterator[Element]:

@@ -112,12 +112,13 @@ def read_header(content: bytes) -> Header:
     elements = open_elements(content)
     values: dict[int, bytes] = {}
     pixels = None
-    for element in elements:
+    for element in elements.those(_WANTED | PIXEL_DATA):
         tag, _, start, length = element
-        if tag in _WANTED and length <= _LARGEST_VALUE_BYTES:
+        if tag in PIXEL_DATA:
+            if elements.transfer_syntax_uid != DEFLATED:
+                pixels = (start, length)
+        elif length <= _LARGEST_VALUE_BYTES:
             values[tag] = elements.value(element)
-        elif tag in PIXEL_DATA and elements.transfer_syntax_uid != DEFLATED:
-            pixels = (start, length)
     charset = charset_of(values.get(_CHARACTER_SET, b""))
     text = {
         name: decode(values[tag], charset) if tag in values else "" for name, tag in _TAGS.items()
@@ -154,16 +155,15 @@ def read_header(content: bytes) -> Header:
 
 
 def part10(
-    dataset: bytes | memoryview,
-    *,
+    *dataset: bytes | memoryview,
     sop_class_uid: str,
     sop_instance_uid: str,
     transfer_syntax_uid: str,
 ) -> bytes:
-    """Put preamble and file meta before the bytes of a dataset, which stay as they are.
+    """Put preamble and file meta before the bytes of a dataset, in one part or several.
 
-    The same arguments give the same bytes. A dataset of a deflated transfer syntax is given as
-    it was received: deflated.
+    They stay as they are; the same arguments give the same bytes. A dataset of a deflated transfer
+    syntax is given as it was received: deflated.
     """
     meta = b"".join(
         (
@@ -176,7 +176,7 @@ def part10(
         )
     )
     length = _meta_element(0x0000, b"UL", struct.pack("<L", len(meta)))
-    return b"".join((bytes(128), b"DICM", length, meta, dataset))
+    return b"".join((bytes(128), b"DICM", length, meta, *dataset))
 
 
 def _meta_element(number: int, vr: bytes, value: bytes) -> bytes:

@@ -9,6 +9,7 @@ from sightline.formats.dicom_attributes import Attributes
 from sightline.formats.dicom_grid import Plane, unsound
 
 _ROWS, _COLUMNS, _INSTANCE_NUMBER = 0x00280010, 0x00280011, 0x00200013
+_PHOTOMETRIC, _BITS_STORED = 0x00280004, 0x00280101
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +107,8 @@ FACTS = (
         keyword="FrameAcquisitionNumber",
         marks_blocks=True,
     ),
+    Fact(name="view", tag=0x00185101),
+    Fact(name="laterality", tag=0x00200062),
     Fact(
         name="kernel",
         tag=0x00181210,
@@ -198,6 +201,30 @@ def place_of(label: str, place: Sequence[Sequence[float]], size: tuple[int, int]
         thickness_mm=abs(thickness[0]) if thickness else None,
         rows=size[0],
         columns=size[1],
+    )
+
+
+def place_of_projection(attributes: Attributes) -> tuple[tuple[float, ...], ...]:
+    """A plane of its own for an X-ray, which lies nowhere in the patient; one slice of 1 mm.
+
+    Columns run along x, rows along y. The spacing is that of the detector (PS3.3 C.8.11.4.1.1),
+    which is larger than the patient's, unless the image was calibrated.
+    """
+    spacing = (
+        attributes.numbers(0x00280030, 2)  # Pixel Spacing
+        or attributes.numbers(0x00181164, 2)  # Imager Pixel Spacing
+        or attributes.numbers(0x00182010, 2)  # Nominal Scanned Pixel Spacing
+    )
+    return ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), spacing, (1.0,))
+
+
+def brighter_is_denser(attributes: Attributes, rescale: Rescale) -> Rescale:
+    """The rescale that turns an image round where low values are shown bright (MONOCHROME1)."""
+    if attributes.text(_PHOTOMETRIC) != "MONOCHROME1":
+        return rescale
+    highest = (1 << (attributes.short(_BITS_STORED) or 16)) - 1
+    return dataclasses.replace(
+        rescale, slope=-rescale.slope, intercept=rescale.slope * highest + rescale.intercept
     )
 
 

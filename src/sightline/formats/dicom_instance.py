@@ -13,10 +13,12 @@ from sightline.formats.dicom_elements import DEFLATED, Element, open_elements
 from sightline.formats.dicom_enhanced import enhanced_frames
 from sightline.formats.dicom_frame import (
     Frame,
+    brighter_is_denser,
     facts_of_single,
     label_of,
     philips_scale_of_single,
     place_of,
+    place_of_projection,
     place_of_single,
     rescale_of_single,
     size_of,
@@ -40,6 +42,10 @@ _NO_IMAGES = frozenset(
         "1.2.840.10008.5.1.4.1.1.30",
         "1.2.840.10008.5.1.4.1.1.481.2",
     }
+)
+# Computed and digital radiography, mammography and intra-oral X-rays (PS3.4 B.5).
+_PROJECTIONS = frozenset(
+    f"1.2.840.10008.5.1.4.1.1.1{kind}" for kind in ("", ".1", ".1.1", ".2", ".2.1", ".3", ".3.1")
 )
 
 
@@ -148,9 +154,13 @@ def _single_frame(attributes: Attributes, pixel_type: str) -> Frame:
         )
     number = attributes.integer(_INSTANCE_NUMBER)
     size = size_of(attributes)
+    place, rescale = place_of_single(attributes), rescale_of_single(attributes)
+    if attributes.text(_SOP_CLASS_UID) in _PROJECTIONS:
+        place = place_of_projection(attributes)
+        rescale = brighter_is_denser(attributes, rescale)
     return Frame(
-        plane=place_of(label_of(attributes), place_of_single(attributes), size),
-        rescale=rescale_of_single(attributes),
+        plane=place_of(label_of(attributes), place, size),
+        rescale=rescale,
         facts=facts_of_single(attributes),
         pixel_type=pixel_type,
         number=None if number is None else (number, 1),

@@ -98,26 +98,9 @@ def write_seg(
         segment.TrackingID, segment.TrackingUID = name, (tracking_uids or {}).get(name, derived)
     placed = _place(mask, read.images, grid)
     with broken_values_are_not_dicom("write the segmentation"):
-        dataset = hd.seg.Segmentation(
-            source_images=placed.images,
-            pixel_array=placed.pixels,
-            plane_positions=placed.positions,
-            pixel_measures=_tile_measures(placed),
-            omit_empty_frames=placed.omits_empty,
-            segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-            segment_descriptions=described,
-            series_instance_uid=identity.series_uid,
-            series_number=identity.series_number,
-            sop_instance_uid=identity.instance_uid,
-            instance_number=1,
-            manufacturer=MANUFACTURER,
-            manufacturer_model_name=identity.author[:64],
-            software_versions=identity.model_version or software_version(),
-            device_serial_number=identity.model_digest or software_version(),
-            content_label="SEGMENTATION",
-            content_description=marked(identity.series_description, identity),
-            contributing_equipment=[equipment(identity)],
-        )
+        dataset = _segmentation(placed, described, identity)
+        if _is_projection(placed.images[0]):
+            dataset.PatientOrientation = placed.images[0].get("PatientOrientation")
         dataset.ContentCreatorName = identity.author if is_manual else ""
         _fix_dimension_uid(dataset, derived_uid(identity.instance_uid, "dimensions"))
     return to_bytes(dataset, read, identity)
@@ -141,7 +124,7 @@ def read_seg(content: bytes, geometry: Geometry) -> Segmentation:
         is_labelmap = dataset.SegmentationType == "LABELMAP"
         mask = np.zeros(geometry.shape, dtype=np.uint8)
         for frame, group in zip(frames, groups, strict=True):
-            place = np.linalg.inv(geometry.matrix) @ _frame_affine(group, shared)
+            place = _place_of(group, shared, geometry)
             for number in (
                 np.unique(frame[frame > 0]) if is_labelmap else (_segment_of(group, shared),)
             ):
@@ -158,6 +141,38 @@ def read_seg_origin(content: bytes) -> SegOrigin:
         BadFile: No BINARY or LABELMAP segmentation.
     """
     return _origin(_open(content, with_pixels=False))
+
+
+def _segmentation(
+    placed: "_Placed", described: list[hd.seg.SegmentDescription], identity: ResultIdentity
+) -> hd.seg.Segmentation:
+    return hd.seg.Segmentation(
+        source_images=placed.images,
+        pixel_array=placed.pixels,
+        plane_positions=placed.positions,
+        pixel_measures=_tile_measures(placed),
+        omit_empty_frames=placed.omits_empty,
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=described,
+        series_instance_uid=identity.series_uid,
+        series_number=identity.series_number,
+        sop_instance_uid=identity.instance_uid,
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=identity.author[:64],
+        software_versions=identity.model_version or software_version(),
+        device_serial_number=identity.model_digest or software_version(),
+        content_label="SEGMENTATION",
+        content_description=marked(identity.series_description, identity),
+        contributing_equipment=[equipment(identity)],
+    )
+
+
+def _is_projection(image: pydicom.Dataset) -> bool:
+    """Tell whether an image has no place in the patient, as X-rays have none."""
+    return all(
+        name not in image for name in ("ImagePositionPatient", "SharedFunctionalGroupsSequence")
+    )
 
 
 def _describe_segments(
@@ -239,7 +254,7 @@ def _place(mask: Mask, images: list[pydicom.FileDataset], grid: SeriesGrid) -> _
         return _Placed(
             images=images[:1],
             pixels=np.zeros_like(mask[:1]),
-            positions=[origin],
+            positions=None if _is_projection(images[0]) else [origin],
             omits_empty=False,
         )
     if len(images) > 1:
@@ -329,6 +344,15 @@ def _segment_of(group: pydicom.Dataset, shared: pydicom.Dataset) -> int:
     return int(segment.ReferencedSegmentNumber)
 
 
+def _place_of(group: pydicom.Dataset, shared: pydicom.Dataset, geometry: Geometry) -> Affine:
+    """Return the matrix from (0, row, column, 1) of one frame to indices of the grid."""
+    is_placed = any("PlanePositionSequence" in each for each in (group, shared))
+    if geometry.shape[0] == 1 and not is_placed:
+        # What was drawn on a projection, which has no place in the patient, lies on its pixels.
+        return np.eye(4)
+    return np.asarray(np.linalg.inv(geometry.matrix) @ _frame_affine(group, shared))
+
+
 def _frame_affine(group: pydicom.Dataset, shared: pydicom.Dataset) -> Affine:
     """Return the matrix from (0, row, column, 1) of one frame to LPS mm."""
     measures = _functional_group("PixelMeasuresSequence", group, shared)
@@ -345,8 +369,14 @@ def _frame_affine(group: pydicom.Dataset, shared: pydicom.Dataset) -> Affine:
 
 
 def _functional_group(name: str, *groups: pydicom.Dataset) -> pydicom.Dataset:
-    found: pydicom.Dataset = next(group[name].value[0] for group in groups if name in group)
-    return found
+    for group in groups:
+        if name in group:
+            found: pydicom.Dataset = group[name].value[0]
+            return found
+    raise BadFile(
+        f"a frame of the segmentation has no {name}",
+        hint="The object is incomplete; export it again.",
+    )
 
 
 def _draw(mask: Mask, pixels: npt.NDArray[np.bool_], place: Affine, *, value: int) -> None:

@@ -27,14 +27,17 @@ from sightline.formats.certificate import certificate_document
 from sightline.formats.dicom_file import Header, read_header
 from sightline.formats.dicom_image import read_volumes
 from sightline.formats.seg import SEGMENTATION_STORAGE, read_seg
+from sightline.formats.sr import COMPREHENSIVE_3D_SR_STORAGE
+from sightline.formats.statement_sr import FoundStatement, read_statement
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import node_of, record
 from sightline.hub.subjects import Relinked, relink, replace_instance
 from sightline.store.arrays import SLICE_RESCALE, array_digest, write_array
 from sightline.values.geometry import Geometry
 from sightline.values.identity import Digest, HubSeriesUid, LineageId
+from sightline.values.statement import draw_places
 from sightline.values.study import Certificate, DeidentifiedInstance, DeidentifiedStudy
-from sightline.values.volume import Segmentation, Volume
+from sightline.values.volume import PROJECTIONS, Segmentation, Volume
 
 _log = log.get("hub")
 VOLUME_FORMAT = "sightline-volume"
@@ -75,6 +78,8 @@ def admit(hub: Hub, study: DeidentifiedStudy) -> Relinked | None:
             _admit_result(hub, each)
         elif each.instance.sop_class_uid == SEGMENTATION_STORAGE:
             _admit_annotation(hub, each)
+        elif each.instance.sop_class_uid == COMPREHENSIVE_3D_SR_STORAGE:
+            _admit_statement(hub, each)
     _log.info("study_admitted", study=study.uid, instances=len(kept))
     return relinked
 
@@ -181,14 +186,14 @@ def make_volumes(hub: Hub, series_uid: HubSeriesUid, files: list[Path], *, frame
 
 
 def _keep_volume(hub: Hub, volume: Volume) -> str:
-    digest = _volume_digest(volume)
+    digest = volume_digest(volume)
     if not hub.array_path(digest).exists():
         slices = volume.slice_rescale
         attributes: dict[str, Any] = {
             "format": VOLUME_FORMAT,
             "version": VOLUME_VERSION,
             "affine": volume.geometry.affine,
-            "frame": "LPS",
+            "frame": "image" if volume.modality in PROJECTIONS else "LPS",
             "slope": None if slices else volume.slope,
             "intercept": None if slices else volume.intercept,
             "unit": volume.unit,
@@ -232,7 +237,7 @@ def _admit_annotation(hub: Hub, kept: _Kept) -> None:
     if source is None or segmentation is None:
         _log.warning("annotation_without_volume", instance=kept.instance.uid)
         return
-    digest = _keep_mask(hub, segmentation)
+    digest = keep_mask(hub, segmentation)
     id_ = annotation_id(kept.instance.uid)
     with hub.database.write() as connection:
         row = {
@@ -247,6 +252,53 @@ def _admit_annotation(hub: Hub, kept: _Kept) -> None:
         insert_new(connection, ANNOTATION, row)
         facts = {"author": segmentation.author, "classes": ", ".join(segmentation.classes)}
         record(connection, node_of(id_, "annotation", name=id_, facts=facts), [LineageId(source)])
+
+
+def _admit_statement(hub: Hub, kept: _Kept) -> None:
+    content = kept.instance.content
+    try:
+        found = Limits.for_bytes(len(content)).call(read_statement, content)
+        if found is None:
+            return
+        drawn = _draw_places(hub, found)
+    except BadFile as error:
+        _log.warning("annotation_unreadable", instance=kept.instance.uid, why=error.problem)
+        return
+    statement, source = found.statement, LineageId(found.series_uid)
+    id_ = annotation_id(kept.instance.uid)
+    with hub.database.write() as connection:
+        is_here = sa.select(SERIES.c.uid).where(SERIES.c.uid == source)
+        if connection.execute(is_here).first() is None:
+            _log.warning("annotation_without_series", instance=kept.instance.uid)
+            return
+        row = {
+            "id": id_,
+            "series_uid": source,
+            "instance_uid": kept.instance.uid,
+            "author": statement.author,
+            "classes": list(statement.classes),
+            "mask_digest": drawn,
+            "created_at": clock.now().isoformat(),
+            "target": statement.target,
+            "number": found.number,
+            "statement": statement.to_json(),
+        }
+        insert_new(connection, ANNOTATION, row)
+        facts = {"author": statement.author, "target": statement.target}
+        record(connection, node_of(id_, "annotation", name=id_, facts=facts), [source])
+
+
+def _draw_places(hub: Hub, found: FoundStatement) -> str:
+    """Keep places as a mask, too, that is cut as masks are; empty for other statements."""
+    statement = found.statement
+    grids = _grids_of_series(hub, HubSeriesUid(found.series_uid))
+    if statement.kind != "places" or not grids:
+        return ""
+    mask = draw_places(statement.places, grids[0], statement.classes)
+    drawn = Segmentation(
+        mask=mask, geometry=grids[0], classes=statement.classes, author=statement.author
+    )
+    return keep_mask(hub, drawn)
 
 
 def annotation_id(instance_uid: str) -> LineageId:
@@ -290,7 +342,12 @@ def _drawn(kept: _Kept, grids: Sequence[Geometry]) -> Segmentation | None:
     return limits.call(read_seg, content, grids[-1]) if grids else None
 
 
-def _keep_mask(hub: Hub, segmentation: Segmentation) -> str:
+def keep_mask(hub: Hub, segmentation: Segmentation) -> str:
+    """Keep a mask on the grid of its volume, durably, and return its digest.
+
+    Raises:
+        OSError: It could not be made durable.
+    """
     digest = array_digest(segmentation.mask)
     if not hub.array_path(digest).exists():
         attributes = {
@@ -304,7 +361,8 @@ def _keep_mask(hub: Hub, segmentation: Segmentation) -> str:
     return digest
 
 
-def _volume_digest(volume: Volume) -> str:
+def volume_digest(volume: Volume) -> str:
+    """Return the name of a volume: SHA-256 over voxels, grid, scale and modality."""
     # What only some volumes have is left out of the others, whose digests stay what they were.
     rest = f"{volume.slice_rescale or ''}{volume.philips_scale or ''}"
     meaning = f"{volume.geometry.affine}{volume.slope}{volume.intercept}{volume.modality}"

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -14,8 +14,10 @@ from sightline.catalog.hub_tables import (
     SERIES,
 )
 from sightline.errors import LockedSplit, Refused, UnknownName
+from sightline.hub.admission import VOLUME_FORMAT
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import node_of, record
+from sightline.hub.readings import by_person, counts
 from sightline.hub.subjects import subjects_now
 from sightline.store.arrays import StoredArray
 from sightline.values.collection import (
@@ -25,6 +27,7 @@ from sightline.values.collection import (
     parse_label,
 )
 from sightline.values.identity import HubSeriesUid, LineageId, SubjectId
+from sightline.values.statement import Statement
 
 _STRICTNESS: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -35,6 +38,12 @@ class Criteria:
 
     Attributes:
         classes: the annotation marks exactly these, in this order.
+        author: pseudonym of a reader, or `consensus:majority`; None takes the newest that a person
+            drew and no other was set in the place of.
+        target: the annotation is a statement of this; the last of its author's, of several authors
+            the one that came last.
+        into: words of the description of another series of the study, into which this one is to be
+            made; taken where the study has one such volume.
         manufacturer: the beginning of the manufacturer's name, case ignored.
     """
 
@@ -43,6 +52,8 @@ class Criteria:
     description: str | None = None
     author: str | None = None
     classes: tuple[str, ...] | None = None
+    target: str | None = None
+    into: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,11 +66,18 @@ class Shares:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class StoredMember:
-    """A member's arrays, opened."""
+    """A member's arrays, opened.
+
+    Attributes:
+        statement: what was said of it, where the version takes statements.
+        image: what it is to be made into, where the version takes pairs.
+    """
 
     member: Member
     volume: StoredArray
     mask: StoredArray | None
+    statement: Statement | None = None
+    image: StoredArray | None = None
 
 
 def make_version(
@@ -76,6 +94,9 @@ def make_version(
     before = _newest(hub, name)
     kept = _splits_now(hub, before) if before else {}
     rows = _matching(hub, criteria)
+    pairs = _pairs(hub, rows, criteria.into) if criteria.into else {}
+    if criteria.into:
+        rows = [row for row in rows if row.uid in pairs]
     if not rows:
         raise Refused(
             f"nothing in the hub meets the criteria of {name!r}",
@@ -85,11 +106,16 @@ def make_version(
     version = CollectionVersion(
         name=name,
         version=before.version + 1 if before else 1,
-        members=tuple(_member(row, splits[row.subject_id], criteria) for row in rows),
+        members=tuple(
+            _member(
+                row, splits[row.subject_id], criteria, image_digest=pairs.get(row.uid, ("",))[0]
+            )
+            for row in rows
+        ),
     )
     if before and before.digest == version.digest:
         return before
-    _store(hub, version)
+    _store(hub, version, beside=[uid for _, uid in pairs.values()])
     return version
 
 
@@ -132,6 +158,20 @@ def versions(hub: Hub) -> list[CollectionVersion]:
     return [version(hub, f"{name}@{number}") for name, number in labels]
 
 
+def series_named(hub: Hub, name: str, split: Split | None) -> list[HubSeriesUid]:
+    """Return the series of a collection, or of a split of it; or the one of that UID.
+
+    Raises:
+        UnknownName: There is neither such a collection nor such a series.
+    """
+    with hub.database.read() as connection:
+        if connection.execute(sa.select(SERIES.c.uid).where(SERIES.c.uid == name)).first():
+            return [HubSeriesUid(name)]
+    chosen = version(hub, name)
+    members = chosen.of_split(split) if split else chosen.in_order()
+    return [member.series_uid for member in members]
+
+
 def lineage_id(chosen: CollectionVersion) -> LineageId:
     """Return the lineage id of a version."""
     name = hashlib.sha256(f"{chosen.label}{chosen.digest}".encode()).hexdigest()[:12]
@@ -159,13 +199,18 @@ def open_test_members(hub: Hub, chosen: CollectionVersion) -> list[StoredMember]
     Raises:
         DamagedObject: An array is missing or broken.
     """
+    note_test_evaluation(hub, chosen)
+    return _open(hub, chosen, "test")
+
+
+def note_test_evaluation(hub: Hub, chosen: CollectionVersion) -> None:
+    """Count that something learned of the locked test split."""
     with hub.database.write() as connection:
         connection.execute(
             COLLECTION_VERSION.update()
             .where(COLLECTION_VERSION.c.lineage_id == lineage_id(chosen))
             .values(test_evaluations=COLLECTION_VERSION.c.test_evaluations + 1)
         )
-    return _open(hub, chosen, "test")
 
 
 def count_test_evaluations(hub: Hub, chosen: CollectionVersion) -> int:
@@ -180,14 +225,34 @@ def count_test_evaluations(hub: Hub, chosen: CollectionVersion) -> int:
 
 
 def _open(hub: Hub, chosen: CollectionVersion, split: Split) -> list[StoredMember]:
-    return [
-        StoredMember(
-            member=member,
-            volume=hub.array(member.volume_digest),
-            mask=hub.array(member.annotation_digest) if member.annotation_digest else None,
-        )
-        for member in chosen.of_split(split)
-    ]
+    members = chosen.of_split(split)
+    statements = _statements(hub, [each.annotation_id for each in members if each.annotation_id])
+    return [_opened(hub, member, statements) for member in members]
+
+
+def _opened(hub: Hub, member: Member, statements: Mapping[str, Statement]) -> StoredMember:
+    beside = hub.array(member.annotation_digest) if member.annotation_digest else None
+    is_image = beside is not None and beside.attributes.get("format") == VOLUME_FORMAT
+    return StoredMember(
+        member=member,
+        volume=hub.array(member.volume_digest),
+        mask=None if is_image else beside,
+        statement=statements.get(member.annotation_id or ""),
+        image=beside if is_image else None,
+    )
+
+
+def _statements(hub: Hub, ids: Sequence[LineageId]) -> dict[str, Statement]:
+    found: dict[str, Statement] = {}
+    with hub.database.read() as connection:
+        # SQLite takes a limited number of parameters a statement.
+        for first in range(0, len(ids), 500):
+            query = sa.select(ANNOTATION).where(
+                ANNOTATION.c.id.in_(ids[first : first + 500]), ANNOTATION.c.target != ""
+            )
+            for row in connection.execute(query):
+                found[row.id] = Statement.from_json(row.statement, author=row.author)
+    return found
 
 
 def _matching(hub: Hub, criteria: Criteria) -> Sequence[sa.Row[tuple[object, ...]]]:
@@ -197,10 +262,20 @@ def _matching(hub: Hub, criteria: Criteria) -> Sequence[sa.Row[tuple[object, ...
             ANNOTATION.c.id.label("annotation_id"),
             ANNOTATION.c.mask_digest,
             ANNOTATION.c.classes,
+            ANNOTATION.c.author,
+            ANNOTATION.c.number,
         )
-        .join(ANNOTATION, ANNOTATION.c.series_uid == SERIES.c.uid, isouter=not criteria.classes)
+        .select_from(SERIES)
+        .join(
+            ANNOTATION,
+            (ANNOTATION.c.series_uid == SERIES.c.uid)
+            & (ANNOTATION.c.target == (criteria.target or ""))
+            & counts()
+            & _asked(criteria.author),
+            isouter=not (criteria.classes or criteria.author or criteria.target),
+        )
         .where(SERIES.c.volume_digest != "")
-        .order_by(SERIES.c.uid, ANNOTATION.c.created_at.desc())
+        .order_by(SERIES.c.uid, ANNOTATION.c.created_at.desc(), ANNOTATION.c.id)
     )
     if criteria.modality:
         query = query.where(SERIES.c.modality == criteria.modality)
@@ -210,15 +285,22 @@ def _matching(hub: Hub, criteria: Criteria) -> Sequence[sa.Row[tuple[object, ...
         )
     if criteria.description:
         query = query.where(SERIES.c.description.icontains(criteria.description, autoescape=True))
-    if criteria.author:
-        query = query.where(ANNOTATION.c.author == criteria.author)
     with hub.database.read() as connection:
         rows = connection.execute(query).all()
+    last: dict[tuple[str, str], int] = {}
+    for row in rows:
+        key = (row.uid, row.author)
+        last[key] = max(last.get(key, 0), row.number or 0)
     taken: dict[str, sa.Row[tuple[object, ...]]] = {}
     for row in rows:
-        if criteria.classes is None or tuple(row.classes) == criteria.classes:
+        is_last = (row.number or 0) == last[row.uid, row.author]
+        if is_last and (criteria.classes is None or tuple(row.classes) == criteria.classes):
             taken.setdefault(row.uid, row)
     return list(taken.values())
+
+
+def _asked(author: str | None) -> sa.ColumnElement[bool]:
+    return by_person() if author is None else ANNOTATION.c.author == author
 
 
 def _splits_now(hub: Hub, before: CollectionVersion) -> dict[str, Split]:
@@ -254,7 +336,29 @@ def _assign(
     return splits
 
 
-def _member(row: sa.Row[tuple[object, ...]], split: Split, criteria: Criteria) -> Member:
+def _pairs(
+    hub: Hub, rows: Sequence[sa.Row[tuple[object, ...]]], words: str
+) -> dict[str, tuple[str, str]]:
+    """Find digest and UID of the one volume beside each series that is described so."""
+    query = sa.select(SERIES.c.uid, SERIES.c.study_uid, SERIES.c.volume_digest).where(
+        SERIES.c.volume_digest != "", SERIES.c.description.icontains(words, autoescape=True)
+    )
+    with hub.database.read() as connection:
+        found = connection.execute(query).all()
+    by_study: dict[str, list[tuple[str, str]]] = {}
+    for each in found:
+        by_study.setdefault(each.study_uid, []).append((each.volume_digest, each.uid))
+    own = {each.uid for each in found}
+    return {
+        row.uid: beside[0]
+        for row in rows
+        if row.uid not in own and len(beside := by_study.get(row.study_uid, [])) == 1
+    }
+
+
+def _member(
+    row: sa.Row[tuple[object, ...]], split: Split, criteria: Criteria, *, image_digest: str
+) -> Member:
     asked = [
         f"{name}={','.join(value) if isinstance(value, tuple) else value}"
         for name, value in dataclasses.asdict(criteria).items()
@@ -265,13 +369,13 @@ def _member(row: sa.Row[tuple[object, ...]], split: Split, criteria: Criteria) -
         series_uid=HubSeriesUid(row.uid),
         volume_digest=row.volume_digest,
         annotation_id=row.annotation_id,
-        annotation_digest=row.mask_digest,
+        annotation_digest=image_digest or row.mask_digest or None,
         split=split,
         reason="; ".join(asked) or "every volume",
     )
 
 
-def _store(hub: Hub, chosen: CollectionVersion) -> None:
+def _store(hub: Hub, chosen: CollectionVersion, *, beside: Sequence[str]) -> None:
     id_ = lineage_id(chosen)
     with hub.database.write() as connection:
         connection.execute(
@@ -288,6 +392,7 @@ def _store(hub: Hub, chosen: CollectionVersion) -> None:
         connection.execute(COLLECTION_MEMBER.insert(), rows)
         parents = [LineageId(member.series_uid) for member in chosen.members]
         parents += [member.annotation_id for member in chosen.members if member.annotation_id]
+        parents += map(LineageId, beside)
         facts = {"digest": chosen.digest, "series": str(len(chosen.members))}
         record(connection, node_of(id_, "collection", name=chosen.label, facts=facts), parents)
 

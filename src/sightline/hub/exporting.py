@@ -14,8 +14,10 @@ import sqlalchemy as sa
 from sightline.catalog.hub_tables import ANNOTATION, INSTANCE, SERIES
 from sightline.errors import BadFile, Refused
 from sightline.formats.sr_words import REPORT_CLASSES
+from sightline.hub.consensus_object import write_consensus
 from sightline.hub.hub import Hub
 from sightline.hub.reading import words_of
+from sightline.hub.readings import counts
 from sightline.store.durable import make_folder, write_durably
 from sightline.values.collection import CollectionVersion, Member
 from sightline.values.identity import Digest, HubInstanceUid, HubSeriesUid, SubjectId
@@ -194,8 +196,17 @@ def _of_series(hub: Hub, series_uid: HubSeriesUid) -> list[_Content]:
 def _annotation(hub: Hub, member: Member) -> list[_Content]:
     if member.annotation_id is None:
         return []
-    chosen = sa.select(ANNOTATION.c.instance_uid).where(ANNOTATION.c.id == member.annotation_id)
-    return _contents(hub, INSTANCE.c.uid.in_(chosen))
+    with hub.database.read() as connection:
+        drawn = connection.execute(
+            sa.select(ANNOTATION.c.instance_uid, counts().label("counts")).where(
+                ANNOTATION.c.id == member.annotation_id
+            )
+        ).one()
+    if not drawn.counts:
+        return []
+    if drawn.instance_uid is None:
+        return [write_consensus(hub, member.annotation_id)]
+    return _contents(hub, INSTANCE.c.uid == drawn.instance_uid)
 
 
 def _reports(hub: Hub, member: Member) -> list[_Content]:

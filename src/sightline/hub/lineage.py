@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from sightline import clock
 from sightline.catalog.database import insert_new
-from sightline.catalog.hub_tables import EDGE, NODE
+from sightline.catalog.hub_tables import EDGE, NODE, PREDICTION
 from sightline.errors import UnknownName
 from sightline.hub.hub import Hub
 from sightline.values.identity import LineageId
@@ -107,7 +107,11 @@ def cut_result_links(hub: Hub) -> None:
 
 
 def _joins_stores() -> sa.ColumnElement[bool]:
-    results = sa.select(NODE.c.id).where(NODE.c.kind.in_(("prediction", "result")))
+    # What was predicted in the hub itself, the archive does not know.
+    ours = sa.select(PREDICTION.c.lineage_id)
+    results = sa.select(NODE.c.id).where(
+        NODE.c.kind.in_(("prediction", "result")), NODE.c.id.not_in(ours)
+    )
     series = sa.select(NODE.c.id).where(NODE.c.kind == "series")
     return EDGE.c.child.in_(results) & EDGE.c.parent.in_(series)
 

@@ -33,19 +33,7 @@ def start_run(hub: Hub, run: RunRecord) -> None:
     """
     chosen = collection_version(hub, run.collection)
     with hub.database.write() as connection:
-        insert_new(
-            connection,
-            RUN,
-            {
-                "lineage_id": run.lineage_id,
-                "recipe": run.recipe,
-                "collection": run.collection,
-                "state": run.state,
-                "record": run.record | {"start_from": run.start_from},
-                "created_at": run.created_at,
-                "finished_at": run.finished_at,
-            },
-        )
+        _enter(connection, run)
         parents = [
             collection_id(chosen),
             _record_digest(connection, "recipe", {"yaml": run.recipe}),
@@ -57,17 +45,45 @@ def start_run(hub: Hub, run: RunRecord) -> None:
         record(connection, node_of(run.lineage_id, "run", name=run.lineage_id), parents)
 
 
+def enter_foreign_run(hub: Hub, run: RunRecord, facts: dict[str, str]) -> None:
+    """Enter a run that happened elsewhere, on no collection of this hub.
+
+    Args:
+        hub: the store.
+        run: finished; its `collection` is empty.
+        facts: where it came from, with the digests of its files; they stand in lineage.
+    """
+    with hub.database.write() as connection:
+        _enter(connection, run)
+        parents = [_record_digest(connection, "recipe", {"yaml": run.recipe})]
+        node = node_of(run.lineage_id, "run", name=run.lineage_id, facts=facts)
+        record(connection, node, parents)
+
+
 def finish_run(hub: Hub, run_id: LineageId, facts: dict[str, Any]) -> None:
     """Record what a run measured; `facts` joins its record."""
+    _note(hub, run_id, facts, state="finished", finished_at=clock.now().isoformat())
+
+
+def note_run(hub: Hub, run_id: LineageId, facts: dict[str, Any]) -> None:
+    """Add facts to the record of a run."""
+    _note(hub, run_id, facts)
+
+
+def _note(hub: Hub, run_id: LineageId, facts: dict[str, Any], **changes: str) -> None:
     with hub.database.write() as connection:
         known = connection.execute(
             sa.select(RUN.c.record).where(RUN.c.lineage_id == run_id)
         ).scalar_one()
         connection.execute(
-            RUN.update()
-            .where(RUN.c.lineage_id == run_id)
-            .values(state="finished", record=known | facts, finished_at=clock.now().isoformat())
+            RUN.update().where(RUN.c.lineage_id == run_id).values(record=known | facts, **changes)
         )
+
+
+def add_run_parents(hub: Hub, run_id: LineageId, parents: list[LineageId]) -> None:
+    """Enter in lineage what a run came to build on since it began."""
+    with hub.database.write() as connection:
+        record(connection, node_of(run_id, "run", name=run_id), parents)
 
 
 def run(hub: Hub, run_id: LineageId) -> RunRecord:
@@ -137,6 +153,13 @@ def model(hub: Hub, label: str) -> ModelRecord:
             f"there is no model {label!r}", hint="`sightline models list` shows what is there."
         )
     return _model(row)
+
+
+def model_of_run(hub: Hub, run_id: LineageId) -> ModelRecord | None:
+    """Return the model that a run made; None where it made none yet."""
+    with hub.database.read() as connection:
+        row = connection.execute(sa.select(MODEL).where(MODEL.c.run_id == run_id)).first()
+    return None if row is None else _model(row)
 
 
 def models(hub: Hub, *, state: ModelState | None = None) -> list[ModelRecord]:
@@ -224,6 +247,22 @@ def evaluations(hub: Hub, model_id: LineageId) -> list[EvaluationRecord]:
         )
         for row in rows
     ]
+
+
+def _enter(connection: sa.Connection, run: RunRecord) -> None:
+    insert_new(
+        connection,
+        RUN,
+        {
+            "lineage_id": run.lineage_id,
+            "recipe": run.recipe,
+            "collection": run.collection,
+            "state": run.state,
+            "record": run.record | {"start_from": run.start_from},
+            "created_at": run.created_at,
+            "finished_at": run.finished_at,
+        },
+    )
 
 
 def _record_digest(connection: sa.Connection, kind: Kind, facts: dict[str, str]) -> LineageId:

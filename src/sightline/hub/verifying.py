@@ -9,6 +9,7 @@ from sightline.catalog.hub_tables import (
     COLLECTION_MEMBER,
     INSTANCE,
     MODEL,
+    PREDICTION,
     SERIES,
     VOLUME,
 )
@@ -27,6 +28,8 @@ ARRAYS = (
     ANNOTATION.c.mask_digest,
     COLLECTION_MEMBER.c.volume_digest,
     COLLECTION_MEMBER.c.annotation_digest,
+    PREDICTION.c.volume_digest,
+    PREDICTION.c.mask_digest,
 )
 """Every column that names an array of the hub."""
 
@@ -42,7 +45,22 @@ _ARRAY_OWNERS = (
     .where(
         sa.or_(
             VOLUME.c.digest == sa.bindparam("digest"),
+            sa.and_(
+                ANNOTATION.c.mask_digest == sa.bindparam("digest"),
+                ANNOTATION.c.instance_uid.is_not(None),
+            ),
+        )
+    )
+)
+# A consensus and what a model drew were made here: the archive cannot bring them back.
+_MADE_ARRAY_OWNERS = (
+    sa.select(SERIES.c.study_uid, SERIES.c.uid)
+    .outerjoin(ANNOTATION, ANNOTATION.c.series_uid == SERIES.c.uid)
+    .outerjoin(PREDICTION, PREDICTION.c.series_uid == SERIES.c.uid)
+    .where(
+        sa.or_(
             ANNOTATION.c.mask_digest == sa.bindparam("digest"),
+            PREDICTION.c.mask_digest == sa.bindparam("digest"),
         )
     )
 )
@@ -103,7 +121,9 @@ def _flaw(hub: Hub, digest: str, kind: FlawKind, *, what: str) -> Flaw:
     owners = _OBJECT_OWNERS if what == "object" else _ARRAY_OWNERS
     with hub.database.read() as connection:
         owner = connection.execute(owners.limit(1), {"digest": digest}).first()
-    study_uid, series_uid = owner or ("", "")
+        made = _MADE_ARRAY_OWNERS.limit(1)
+        maker = None if owner else connection.execute(made, {"digest": digest}).first()
+    study_uid, series_uid = owner or maker or ("", "")
     return Flaw(
         store="hub",
         kind=kind,
@@ -111,5 +131,5 @@ def _flaw(hub: Hub, digest: str, kind: FlawKind, *, what: str) -> Flaw:
         digest=digest,
         study_uid=study_uid,
         series_uid=series_uid,
-        source="the archive, through the door" if study_uid else "",
+        source="the archive, through the door" if owner else "",
     )

@@ -1,11 +1,11 @@
 """Withdrawing instances: kept, but in no volume and no collection version made from now on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
 from sightline import log
-from sightline.catalog.hub_tables import ANNOTATION, INSTANCE, NODE
+from sightline.catalog.hub_tables import ANNOTATION, EDGE, INSTANCE, NODE
 from sightline.formats.dicom_file import read_header
 from sightline.formats.seg import SEGMENTATION_STORAGE
 from sightline.hub.admission import make_volumes, mark_series
@@ -18,11 +18,18 @@ WITHDRAWN = "withdrawn"
 """The fact of a series or annotation of which something was withdrawn: why."""
 
 
+TOUCHED = "touched"
+"""The fact of what was made in the hub of something that was withdrawn: of what, and why."""
+
+_MADE_IN_HUB = ("annotation", "prediction")
+
+
 def withdraw(hub: Hub, reasons: Mapping[HubInstanceUid, str]) -> tuple[HubInstanceUid, ...]:
     """Withdraw instances, each for its reason; return those that were here and counted until now.
 
     The volume of a series is made anew from what is left, or is gone where nothing is. Annotations
-    that were withdrawn, or were drawn on such a series, say so in lineage.
+    that were withdrawn, or were drawn on such a series, say so in lineage; consensuses and
+    predictions that were made of either say what touched them.
     """
     with hub.database.write() as connection:
         rows = [
@@ -56,6 +63,24 @@ def instances_of_series(hub: Hub, series_uid: HubSeriesUid) -> list[HubInstanceU
         return [HubInstanceUid(uid) for uid in connection.execute(query).scalars()]
 
 
+def withdrawn_series(hub: Hub, series_uids: Sequence[HubSeriesUid]) -> set[HubSeriesUid]:
+    """Tell which of some series have no instance left that counts."""
+    left: set[HubSeriesUid] = set()
+    with hub.database.read() as connection:
+        # SQLite takes a limited number of parameters a statement.
+        for first in range(0, len(series_uids), 500):
+            query = (
+                sa.select(INSTANCE.c.series_uid)
+                .where(
+                    INSTANCE.c.series_uid.in_(series_uids[first : first + 500]),
+                    INSTANCE.c.withdrawn == "",
+                )
+                .distinct()
+            )
+            left.update(HubSeriesUid(uid) for uid in connection.execute(query).scalars())
+    return set(series_uids) - left
+
+
 def _say_so(connection: sa.Connection, series: Mapping[str, str], instances: Iterable[str]) -> None:
     annotations = connection.execute(
         sa.select(ANNOTATION.c.id, ANNOTATION.c.series_uid).where(
@@ -65,11 +90,27 @@ def _say_so(connection: sa.Connection, series: Mapping[str, str], instances: Ite
     reasons = dict(series)
     reasons |= {row.id: series.get(row.series_uid, "its mask was rejected") for row in annotations}
     for id_, reason in reasons.items():
-        facts = connection.execute(sa.select(NODE.c.facts).where(NODE.c.id == id_)).scalar()
-        if facts is not None:
-            connection.execute(
-                NODE.update().where(NODE.c.id == id_).values(facts=facts | {WITHDRAWN: reason})
-            )
+        _add_fact(connection, id_, name=WITHDRAWN, value=reason)
+    for id_, reason in _touched(connection, reasons).items():
+        _add_fact(connection, id_, name=TOUCHED, value=reason)
+
+
+def _touched(connection: sa.Connection, reasons: Mapping[str, str]) -> dict[str, str]:
+    made = sa.select(EDGE.c.child).join(NODE, NODE.c.id == EDGE.c.child)
+    made = made.where(NODE.c.kind.in_(_MADE_IN_HUB), NODE.c.id.not_in(list(reasons)))
+    return {
+        child: f"{parent} was withdrawn: {reason}"
+        for parent, reason in reasons.items()
+        for child in connection.execute(made.where(EDGE.c.parent == parent)).scalars()
+    }
+
+
+def _add_fact(connection: sa.Connection, id_: str, *, name: str, value: str) -> None:
+    facts = connection.execute(sa.select(NODE.c.facts).where(NODE.c.id == id_)).scalar()
+    if facts is not None:
+        connection.execute(
+            NODE.update().where(NODE.c.id == id_).values(facts=facts | {name: value})
+        )
 
 
 def _make_volume_of_rest(hub: Hub, series_uid: HubSeriesUid, reason: str) -> None:

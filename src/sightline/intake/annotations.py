@@ -12,6 +12,8 @@ from sightline.archive.archive import Archive
 from sightline.archive.studies import study, study_of_series
 from sightline.errors import BadFile, UnknownName
 from sightline.formats.contract import read_mask
+from sightline.formats.dicom_image import read_grids
+from sightline.formats.mask_picture import is_picture, read_picture_mask
 from sightline.formats.result_object import derived_uid
 from sightline.formats.seg import write_seg
 from sightline.intake.files import keep_file
@@ -74,8 +76,14 @@ def annotate(archive: Archive, mask: MaskFile) -> Arrival:
     if any(each.uid == identity.instance_uid for each in whole.instances):
         return Arrival(uid=identity.instance_uid, study_uid=whole.uid, outcome="duplicate")
     images = [each.digest for each in whole.instances if each.series_uid == mask.series_uid]
-    segmentation = read_mask(content, classes=mask.classes, author=mask.author)
     with archive.objects.local_copies(images) as files:
+        if is_picture(content):
+            place = read_grids(files)[0].geometry
+            segmentation = read_picture_mask(
+                content, place, classes=mask.classes, author=mask.author
+            )
+        else:
+            segmentation = read_mask(content, classes=mask.classes, author=mask.author)
         seg = write_seg(segmentation, files, identity=identity, is_manual=True)
     arrival = keep_file(archive, seg, _SOURCE)
     _log.debug("annotated", series=mask.series_uid, instance=arrival.uid, outcome=arrival.outcome)

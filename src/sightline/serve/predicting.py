@@ -20,12 +20,14 @@ from sightline.formats.dicom_file import read_header
 from sightline.formats.dicom_image import SeriesGrid, SeriesVolumes, read_volumes
 from sightline.formats.sc import write_sc
 from sightline.formats.seg import write_seg
+from sightline.formats.slice_picture import png
 from sightline.formats.sr import write_sr
 from sightline.hub.hub import Hub, new_id
 from sightline.hub.models import model as model_record
-from sightline.serve.pictures import overlay_picture, png
+from sightline.serve.pictures import overlay_picture
 from sightline.serve.routing import recipe_of
-from sightline.serve.triage import triage
+from sightline.serve.triage import triage, triage_answer
+from sightline.values.answer import Answer
 from sightline.values.finding import Finding
 from sightline.values.identity import Digest, InstanceUid, LineageId, SeriesUid, StudyUid
 from sightline.values.model import ModelRecord
@@ -69,12 +71,42 @@ class Engine:
         Raises:
             MissingExtra: The host has no learning stack.
             DamagedObject: The weights do not match their digest.
+            Refused: The model draws nothing: it answers with numbers, places or an image.
         """
         engine = _learning("sightline.predict.engine")
+        drawn: Segmentation = engine.predict(self.load(record), volume)
+        return drawn
+
+    def answer(self, record: ModelRecord, volume: Volume) -> Answer:
+        """Return what a model says of a volume; what it draws lies on the volume's own grid.
+
+        Raises:
+            MissingExtra: The host has no learning stack.
+            DamagedObject: The weights do not match their digest.
+        """
+        said: Answer = _learning("sightline.predict.engine").answer(self.load(record), volume)
+        return said
+
+    def load(self, record: ModelRecord) -> Any:  # noqa: ANN401 - loaded with the extra
+        """Return a model ready to be applied; it stays loaded.
+
+        Raises:
+            MissingExtra: The host has no learning stack.
+            DamagedObject: The weights do not match their digest.
+        """
         if record.lineage_id not in self._loaded:
             self._loaded[record.lineage_id] = self._load(record)
-        drawn: Segmentation = engine.predict(self._loaded[record.lineage_id], volume)
-        return drawn
+        return self._loaded[record.lineage_id]
+
+    def words(self, record: ModelRecord, said: Answer) -> str:
+        """Say an answer of a model in a line, as its task does.
+
+        Raises:
+            MissingExtra: The host has no learning stack.
+        """
+        manifest = _learning("sightline.predict.model").ModelManifest.from_json(record.manifest)
+        task = _learning("sightline.tasks.contract").TASKS.get(manifest.plan.task)
+        return str(task.words(said, manifest.plan))
 
     def _load(self, record: ModelRecord) -> object:
         models = _learning("sightline.predict.model")
@@ -129,20 +161,40 @@ def _predict(
     limits = Limits.for_files(files, frames=frames)
     volume, grid = _choose(recipe, limits.call(read_volumes, files))
     began = clock.monotonic()
-    drawn = engine.predict(record, volume)
-    finding = _finding(recipe, drawn, prediction)
+    said = engine.answer(record, volume)
+    drawn = said.segmentation
+    if drawn is None:
+        finding = triage_answer(recipe, said, engine.words(record, said))
+    else:
+        finding = finding_of(recipe, drawn, prediction.lineage_id)
     _log.info(
         "series_predicted",
         prediction=prediction.lineage_id,
         model=record.label,
         seconds=round(clock.monotonic() - began, 2),
     )
-    picture = overlay_picture(volume, drawn, footer=record.label)
+    writer = _Writer(archive, record, prediction, files, grid)
+    if drawn is None:
+        picture = overlay_picture(volume, _nothing_drawn(volume, record), footer=finding.words)
+        objects = writer.write_picture(picture)
+    else:
+        picture = overlay_picture(volume, drawn, footer=record.label)
+        objects = writer.write(drawn, finding, picture)
     return Predicted(
         prediction=prediction,
         finding=finding,
         picture_digest=archive.objects.put(png(picture)),
-        objects=_Writer(archive, record, prediction, files, grid).write(drawn, finding, picture),
+        objects=objects,
+    )
+
+
+def _nothing_drawn(volume: Volume, record: ModelRecord) -> Segmentation:
+    """An answer in numbers has no outlines; its words stand on the picture."""
+    return Segmentation(
+        mask=np.zeros(volume.voxels.shape, np.uint8),
+        geometry=volume.geometry,
+        classes=(),
+        author=record.name,
     )
 
 
@@ -182,6 +234,11 @@ class _Writer:
         sc = write_sc(picture, drawn_on, identity=self._identity("sc"))
         return self._keep("seg", seg), self._keep("sr", sr), self._keep("sc", sc)
 
+    def write_picture(self, picture: npt.NDArray[np.uint8]) -> tuple[tuple[LineageId, Digest], ...]:
+        """Write an SC alone, of an answer that is words and numbers."""
+        drawn_on = [self.sources[file] for file in self.grid.files]
+        return (self._keep("sc", write_sc(picture, drawn_on, identity=self._identity("sc"))),)
+
     def _identity(self, kind: str) -> ResultIdentity:
         lineage_id = result_id(self.prediction.lineage_id, kind)
         return ResultIdentity(
@@ -210,21 +267,22 @@ def _sources(archive: Archive, series_uid: SeriesUid) -> tuple[list[Digest], str
 
 def _choose(recipe: Recipe, series: SeriesVolumes) -> tuple[Volume, SeriesGrid]:
     """Take the one volume of a series that the recipe accepts; none is preferred over another."""
-    unfit = [_unfit(recipe, volume) for volume in series.volumes]
-    fitting = [number for number, error in enumerate(unfit) if error is None]
+    refusals = [unfit(recipe, volume) for volume in series.volumes]
+    fitting = [number for number, error in enumerate(refusals) if error is None]
     if len(fitting) == 1:
         return series.volumes[fitting[0]].evened(), series.grids[fitting[0]]
-    if len(unfit) == 1 and unfit[0] is not None:
-        raise unfit[0]
+    if len(refusals) == 1 and refusals[0] is not None:
+        raise refusals[0]
     names = "; ".join(grid.name for grid in series.grids[:_MOST_NAMED])
     raise UnsoundSeries(
-        f"the series makes {len(unfit)} volumes, and {len(fitting) or 'none'} of them fit recipe "
-        f"{recipe.name}: {names}{'; ...' if len(unfit) > _MOST_NAMED else ''}",
+        f"the series makes {len(refusals)} volumes, and {len(fitting) or 'none'} of them fit "
+        f"recipe {recipe.name}: {names}{'; ...' if len(refusals) > _MOST_NAMED else ''}",
         hint="Send the one to predict as a series of its own, or narrow `accepts` in the recipe.",
     )
 
 
-def _unfit(recipe: Recipe, volume: Volume) -> UnsoundSeries | None:
+def unfit(recipe: Recipe, volume: Volume) -> UnsoundSeries | None:
+    """Return why a recipe does not take a volume by its grid; None where it does."""
     slices = volume.geometry.shape[0]
     spacing = volume.geometry.spacing_mm[0]
     if slices < recipe.accepts.min_slices:
@@ -241,9 +299,15 @@ def _unfit(recipe: Recipe, volume: Volume) -> UnsoundSeries | None:
     return None
 
 
-def _finding(recipe: Recipe, drawn: Segmentation, prediction: Prediction) -> Finding:
+def finding_of(recipe: Recipe, drawn: Segmentation, prediction_id: LineageId) -> Finding:
+    """Measure what a model drew, and judge it by the recipe's triage rules.
+
+    Raises:
+        MissingExtra: The host has no learning stack.
+    """
+
     def tracking_uid(class_name: str) -> str:
-        return uid_from(f"{prediction.lineage_id}/{class_name}")
+        return uid_from(f"{prediction_id}/{class_name}")
 
     measure = _learning("sightline.predict.measure").measure
     return triage(recipe, measure(drawn, tracking_uid))

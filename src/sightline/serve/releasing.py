@@ -5,6 +5,7 @@ from sightline.errors import GateFailed, Refused
 from sightline.hub.hub import Hub
 from sightline.hub.models import change_states, evaluations, model, models, releases
 from sightline.serve.routing import recipe_of
+from sightline.values.evaluation import Evaluation
 from sightline.values.model import EvaluationRecord, ModelRecord, ModelState, ReleaseRecord
 
 _log = log.get("serve")
@@ -16,6 +17,7 @@ def release(hub: Hub, label: str, *, approver: str, reason: str) -> ModelRecord:
     Raises:
         UnknownName: There is no such model.
         GateFailed: Its evaluation on the locked test split does not reach the recipe's gate.
+        DamagedObject: That evaluation cannot be read.
         Refused: It is live already, or no reason was given.
     """
     chosen = model(hub, label)
@@ -71,7 +73,7 @@ def _check_gate(hub: Hub, chosen: ModelRecord) -> None:
             f"{chosen.label} was not evaluated on a locked test split",
             hint=f"Run: sightline evaluate {chosen.label}",
         )
-    reached, subjects = _reached(tested)
+    reached, subjects = _reached(tested, gate.metric)
     if reached is None or subjects < gate.min_subjects or reached < gate.at_least:
         value = "nothing that could be scored" if reached is None else f"{reached:.4f}"
         raise GateFailed(
@@ -81,9 +83,10 @@ def _check_gate(hub: Hub, chosen: ModelRecord) -> None:
         )
 
 
-def _reached(tested: EvaluationRecord) -> tuple[float | None, int]:
-    mean = tested.content["dice"]["mean"]
-    return None if mean is None else float(mean), int(tested.content["subjects"])
+def _reached(tested: EvaluationRecord, metric: str) -> tuple[float | None, int]:
+    found = Evaluation.from_json(tested.content)
+    figure = found.figure(metric)
+    return figure.value if figure else None, found.subjects
 
 
 def _need_reason(reason: str, approver: str) -> None:

@@ -1,7 +1,8 @@
-"""From measurements to the priority and the words of the worklist."""
+"""From measurements and probabilities to the priority and the words of the worklist."""
 
 from collections.abc import Sequence
 
+from sightline.values.answer import Answer
 from sightline.values.finding import Finding, Measurement
 from sightline.values.recipe import Recipe, TriageRule
 
@@ -18,6 +19,26 @@ def triage(recipe: Recipe, measurements: Sequence[Measurement]) -> Finding:
             )
             return Finding(priority=rule.priority, words=words, measurements=tuple(measurements))
     return Finding(priority=0, words=_plain_words(measurements), measurements=tuple(measurements))
+
+
+def triage_answer(recipe: Recipe, said: Answer, words: str) -> Finding:
+    """Apply the first rule whose class is so likely; without one the study is routine.
+
+    Args:
+        recipe: whose rules they are.
+        said: an answer in numbers.
+        words: that answer in a line.
+    """
+    for rule in recipe.triage:
+        probability = said.numbers.get(rule.class_name)
+        if probability is None or rule.min_probability is None:
+            continue
+        if probability >= rule.min_probability:
+            filled = rule.words.format(
+                probability=f"{probability:.2f}", volume_ml="-", diameter_mm="-"
+            )
+            return Finding(priority=rule.priority, words=filled, measurements=())
+    return Finding(priority=0, words=words, measurements=())
 
 
 def _holds(rule: TriageRule, measured: Measurement) -> bool:

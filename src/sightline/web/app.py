@@ -21,8 +21,10 @@ from sightline.web.door_pages import door_router
 from sightline.web.guard import Guard
 from sightline.web.hub_pages import hub_router
 from sightline.web.pages import pages_router
+from sightline.web.predictions_pages import predictions_router
 from sightline.web.qido import qido_router
 from sightline.web.quarantine_pages import quarantine_router
+from sightline.web.readers_pages import readers_router
 from sightline.web.refusals import RefusedRequest
 from sightline.web.retrieval import Retrieval
 from sightline.web.site import FOLDER, Site, load_templates
@@ -58,6 +60,8 @@ def create_app(settings: Settings, archive: Archive, hub: Hub) -> FastAPI:
     app.include_router(quarantine_router(site))
     app.include_router(door_router(site))
     app.include_router(hub_router(site))
+    app.include_router(readers_router(site))
+    app.include_router(predictions_router(site))
     app.include_router(api_router(site))
     retrieval = Retrieval(archive, ARCHIVE_ROOT)
     app.include_router(qido_router(retrieval), prefix=ARCHIVE_ROOT)

@@ -12,10 +12,12 @@ from sightline import clock
 from sightline.archive.clinical import messages, records_of_study, waiting_records
 from sightline.archive.studies import lineage_of_instance
 from sightline.archive.worklist import ResultObject, StudyOverview, is_picture, overview, worklist
-from sightline.errors import UnknownName
+from sightline.errors import DamagedObject, UnknownName
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import trace
 from sightline.hub.models import evaluations, models, releases
+from sightline.judge.metrics import Metric, metrics_of
+from sightline.values.evaluation import Evaluation
 from sightline.values.identity import Digest, InstanceUid, LineageId, StudyUid
 from sightline.values.lineage import Trace
 from sightline.values.model import EvaluationRecord, ModelRecord, ReleaseRecord
@@ -53,11 +55,20 @@ class ShownPrediction:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ShownEvaluation:
+    """An evaluation with the metric that the model is gated by."""
+
+    record: EvaluationRecord
+    evaluation: Evaluation
+    metric: Metric
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ShownModel:
     """A model with what is recorded of it."""
 
     model: ModelRecord
-    evaluations: tuple[EvaluationRecord, ...]
+    evaluations: tuple[ShownEvaluation, ...]
     releases: tuple[ReleaseRecord, ...]
 
 
@@ -183,6 +194,17 @@ def _model(hub: Hub, record: ModelRecord) -> ShownModel:
     changes = releases(hub, record.name)
     return ShownModel(
         model=record,
-        evaluations=tuple(evaluations(hub, record.lineage_id)),
+        evaluations=tuple(_evaluations(hub, record)),
         releases=tuple(each for each in changes if each.model_id == record.lineage_id),
     )
+
+
+def _evaluations(hub: Hub, record: ModelRecord) -> Iterable[ShownEvaluation]:
+    for each in evaluations(hub, record.lineage_id):
+        try:
+            found = Evaluation.from_json(each.content)
+            metric = metrics_of(found.task)[0]
+        except (DamagedObject, UnknownName):
+            # Of a later Sightline; what can be read is shown.
+            continue
+        yield ShownEvaluation(record=each, evaluation=found, metric=metric)
