@@ -15,11 +15,12 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args()
     door = HubDoor.open(Settings.load(data_dir=given.data_dir))
     began, began_cpu = time.perf_counter(), time.process_time()
     passage = door.pass_folder(
-        given.source, given.target, processes=1, tell=lambda _done, _total: None
+        given.source, given.target, processes=given.processes, tell=lambda _done, _total: None
     )
     seconds = time.perf_counter() - began
     cpu_seconds = time.process_time() - began_cpu

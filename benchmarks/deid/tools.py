@@ -43,7 +43,15 @@ def installed() -> list[str]:
     return [OURS, *(name for name in PEERS if name not in missing)]
 
 
-def run(name: str, source: Path, target: Path, *, durable: bool = False, limit_s: int = 0) -> Run:
+def run(
+    name: str,
+    source: Path,
+    target: Path,
+    *,
+    durable: bool = False,
+    limit_s: int = 0,
+    processes: int = 1,
+) -> Run:
     """Run a tool's driver on a flat folder.
 
     Args:
@@ -52,9 +60,13 @@ def run(name: str, source: Path, target: Path, *, durable: bool = False, limit_s
         target: a new folder beside which a tool may keep its data.
         durable: make a peer fsync every file, as ours always does.
         limit_s: after how many seconds on the processor a peer gives up a file; 0 for never.
+        processes: how many of ours work at a time; a peer has no such option.
     """
     target.mkdir(parents=True)
-    options = ["--data-dir", str(_data_of(target))] if name == OURS else ["--limit-s", str(limit_s)]
+    if name == OURS:
+        options = ["--data-dir", str(_data_of(target)), "--processes", str(processes)]
+    else:
+        options = ["--limit-s", str(limit_s)]
     options += ["--durable"] if durable and name != OURS else []
     driver = _HERE / f"drive_{name.replace('-', '_')}.py"
     command = [str(_python(name)), str(driver), str(source), str(target), *options]

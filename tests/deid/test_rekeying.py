@@ -241,7 +241,7 @@ def with_elements(instance: DeidentifiedInstance, added: Dataset) -> bytes:
     """Write an instance of the hub with other elements in it."""
     parsed = read_file(instance.content, ())
     return part10(
-        write_dataset(parsed.elements | added, parsed.transfer_syntax_uid),
+        *write_dataset(parsed.elements | added, parsed.transfer_syntax_uid),
         sop_class_uid=instance.sop_class_uid,
         sop_instance_uid=instance.uid,
         transfer_syntax_uid=parsed.transfer_syntax_uid,
@@ -352,7 +352,7 @@ def test_a_value_that_never_passed_the_door_is_an_error(vault: Vault, tmp_path: 
     parsed = read_file(before.content, ())
     elements = parsed.elements | {0x00080020: Element("DA", b"MONDAY  ")}
     odd = part10(
-        write_dataset(elements, parsed.transfer_syntax_uid),
+        *write_dataset(elements, parsed.transfer_syntax_uid),
         sop_class_uid=before.sop_class_uid,
         sop_instance_uid=before.uid,
         transfer_syntax_uid=parsed.transfer_syntax_uid,

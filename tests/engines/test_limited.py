@@ -49,6 +49,14 @@ def test_arrays_and_values_of_ours_come_back() -> None:
     got.voxels[0] = 5  # it is ours to write
 
 
+def test_time_that_nobody_can_have_used_is_no_fault_of_a_file(tmp_path: Path) -> None:
+    # The start of a child counts, too: it must stay well below half of what is allowed.
+    ample = Limits(cpu_s=60)
+    assert ample.call(work.out_of_time_once, tmp_path / "was-here") == "done"
+    with pytest.raises(BeyondLimits, match="more than 60 s of the processor"):
+        ample.call(work.out_of_time)
+
+
 def test_a_child_is_used_again() -> None:
     first = Limits().call(work.process)
     assert Limits().call(work.process) == first

@@ -161,12 +161,12 @@ OWN_RULES = frozenset({"sequence", "code", "pixels", "samples"})
 
 
 def check_rules(profile: Profile) -> None:
-    """Check that a profile names rules that there are.
+    """Check that a profile names rules that there are; all of them are loaded.
 
     Raises:
         BadSettings: It does not.
     """
-    known = {*RULES.names(), *OWN_RULES}
+    known = {*RULES.all(), *OWN_RULES}
     for keyword, rule in profile.rules.items():
         if rule not in known:
             raise BadSettings(

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -12,6 +12,7 @@ from sightline import clock, log
 from sightline.deid import documents
 from sightline.deid.attributes import TABLE_EDITION
 from sightline.deid.certifying import sign
+from sightline.deid.codes import OUR_SCHEME, SCHEME
 from sightline.deid.contract import Context, context_of, name_of
 from sightline.deid.dataset import Dataset, Element, ParsedFile, read_file, write_dataset
 from sightline.deid.escrow import keep_identity
@@ -37,7 +38,7 @@ from sightline.deid.quarantine import (
 )
 from sightline.deid.vault import Vault
 from sightline.deid.vocabulary import Words, words_of
-from sightline.deid.walk import PLACEHOLDER, Walk
+from sightline.deid.walk import PLACEHOLDER, Outcomes, Walk
 from sightline.errors import DamagedObject, SightlineError, UnknownName
 from sightline.formats.dicom_file import part10
 from sightline.formats.dicom_text import charset_of, decode
@@ -57,6 +58,7 @@ _CHARACTER_SET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
 _UTF_8 = b"ISO_IR 192"
 _SERIES, _REFERENCED_SERIES = 0x0020000E, 0x00081115
 _SEGMENTS, _SEGMENT_LABEL = 0x00620002, 0x00620005
+_CONTENT, _CONCEPT_NAME, _TEXT_VALUE = 0x0040A730, 0x0040A043, 0x0040A160
 _NAME_TAGS = (
     0x00080090,  # Referring Physician's Name
     0x00081048,  # Physician(s) of Record
@@ -198,6 +200,8 @@ class _Door:
             names=_name_words(study.patient.name),
             known=known.joined(known_of_patient(study.patient)) if profile.free_text else None,
         )
+        self._last_context: Context | None = None
+        self._outcomes: Outcomes = {}
         self.counts: Counter[str] = Counter()
 
     def pass_instance(self, instance: IdentifiedInstance) -> DeidentifiedInstance | str:
@@ -248,7 +252,10 @@ class _Door:
     def _walk(
         self, parsed: ParsedFile, instance: IdentifiedInstance, *, iod: str, is_cleaned: bool
     ) -> DeidentifiedInstance | str:
-        walk = Walk(_context_of(parsed, instance, self._context))
+        context = _context_of(parsed, instance, self._context)
+        if context != self._last_context:
+            self._last_context, self._outcomes = context, {}
+        walk = Walk(context, self._outcomes)
         cleaned = walk.clean(parsed.elements, iod)
         if _lost_a_class(cleaned):
             return "unknown_segment_name"
@@ -303,7 +310,7 @@ def _instance(
 ) -> DeidentifiedInstance:
     uid, sop_class_uid = _text(cleaned, _SOP_INSTANCE), _text(cleaned, _SOP_CLASS)
     content = part10(
-        write_dataset(cleaned, transfer_syntax_uid),
+        *write_dataset(cleaned, transfer_syntax_uid),
         sop_class_uid=sop_class_uid,
         sop_instance_uid=uid,
         transfer_syntax_uid=transfer_syntax_uid,
@@ -346,7 +353,21 @@ def _context_of(parsed: ParsedFile, instance: IdentifiedInstance, context: Conte
 
 def _lost_a_class(cleaned: Dataset) -> bool:
     labels = (_bytes(item.get(_SEGMENT_LABEL)) for item in _items(cleaned, _SEGMENTS))
-    return any(label == PLACEHOLDER for label in labels)
+    return any(label == PLACEHOLDER for label in labels) or _lost_a_name(cleaned)
+
+
+def _lost_a_name(cleaned: Dataset) -> bool:
+    """Tell whether a report of ours that says values lost the name of a class or target."""
+    title = next(iter(_items(cleaned, _CONCEPT_NAME)), {})
+    if _text(title, SCHEME) != OUR_SCHEME:
+        return False
+    return any(_bytes(each.get(_TEXT_VALUE)) == PLACEHOLDER for each in _content(cleaned))
+
+
+def _content(item: Dataset) -> Iterator[Dataset]:
+    for each in _items(item, _CONTENT):
+        yield each
+        yield from _content(each)
 
 
 def _source_series(cleaned: Dataset) -> str:

@@ -151,7 +151,7 @@ def _written(parsed: ParsedFile, pixels: Voxels | None) -> bytes:
             del elements[tag]
         elements[_METHOD_CODES] = _with_option(elements)
     return part10(
-        write_dataset(elements, syntax),
+        *write_dataset(elements, syntax),
         sop_class_uid=_text(elements, _SOP_CLASS),
         sop_instance_uid=_text(elements, _SOP_INSTANCE),
         transfer_syntax_uid=syntax,

@@ -10,14 +10,14 @@ import os
 import secrets
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from sightline import clock
 from sightline.deid.certificates import certificate_in, is_of, put_certificate, take_over
 from sightline.deid.certifying import sign
-from sightline.deid.portions import FolderDoor, Portion, Written, write_all
+from sightline.deid.portions import FolderDoor, Portion, Workers, Written, workers_of, write_all
 from sightline.deid.profile import DEFAULT_PROFILE, Profile, load_profile
 from sightline.deid.study_files import read_studies
 from sightline.deid.vault import Vault
@@ -83,17 +83,19 @@ def deidentify_folder(
     """
     _check(source, target)
     paths = sorted(path for path in (source, *source.rglob("*")) if path.is_file())
-    tell(0, len(paths))
-    studies, not_dicom = read_studies(paths)
     door = FolderDoor(
         vault=vault, profile=profile or load_profile(DEFAULT_PROFILE), removes_faces=removes_faces
     )
     run = _Run(target, door)
-    with _alone_in(target), _stopping_whole():
-        done = len(not_dicom)
-        for files in run.work(studies, processes or len(os.sched_getaffinity(0))):
-            done += files
-            tell(done, len(paths))
+    # Before the lock is taken, which no worker shall hold when this process is gone.
+    with workers_of(processes or len(os.sched_getaffinity(0))) as workers:
+        tell(0, len(paths))
+        studies, not_dicom = read_studies(paths, workers)
+        with _alone_in(target), _stopping_whole():
+            done = len(not_dicom)
+            for files in run.work(studies, workers):
+                done += files
+                tell(done, len(paths))
     tell(len(paths), len(paths))
     return run.passage(not_dicom)
 
@@ -109,22 +111,25 @@ class _Run:
         self._held: list[Holding] = []
         self._there_before = 0
 
-    def work(self, studies: Iterable[IdentifiedStudy], processes: int) -> Iterator[int]:
+    def work(self, studies: Sequence[IdentifiedStudy], workers: Workers) -> Iterator[int]:
         """Finish what is not finished; give the number of files whenever some are done."""
         self._remove_unfinished()
         portions: list[Portion] = []
+        left = sum(len(study.instances) for study in studies)
         for study in studies:
             before = self._certificate_before(study)
             if before is None:
-                portions += self._door.portions(study, self._folder_until_finished(study))
+                folder = self._folder_until_finished(study)
+                portions += self._door.portions(study, folder, left=left)
             else:
                 self._finished.append(before)
                 self._there_before += 1
                 yield len(study.instances)
+            left -= len(study.instances)
         missing = Counter(portion.folder for portion in portions)
         parts: defaultdict[Path, list[Written]] = defaultdict(list)
         try:
-            for portion, written in write_all(portions, self._door.write, processes):
+            for portion, written in write_all(portions, self._door.write, workers):
                 yield len(portion.study.instances)
                 parts[portion.folder].append(written)
                 if len(parts[portion.folder]) == missing[portion.folder]:

@@ -9,6 +9,7 @@ from sightline.deid.contract import check_rules, name_of
 from sightline.deid.door import Passage, hold, pass_door
 from sightline.deid.explaining import Explanation, explain, explain_file
 from sightline.deid.folder import FolderPassage, Tell, deidentify_folder
+from sightline.deid.keep_list import keep_list
 from sightline.deid.known_identifiers import NOTHING_KNOWN, KnownIdentifiers
 from sightline.deid.profile import Profile, load_profile
 from sightline.deid.record_passage import pass_records, series_of_records
@@ -59,6 +60,8 @@ class HubDoor:
         """
         profile = load_profile(settings.deid_profile)
         check_rules(profile)
+        # Made once, before a batch divides among processes.
+        keep_list(profile)
         try:
             return cls(settings, Vault.open(settings), profile)
         except KeyDestroyed:

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeAlias
 
 from sightline.deid.contract import name_of
 from sightline.deid.door import pass_door
@@ -22,10 +24,15 @@ from sightline.store.durable import sync_paths
 from sightline.values.arrival import Holding
 from sightline.values.study import Certificate, IdentifiedInstance, IdentifiedStudy
 
+Workers: TypeAlias = ProcessPoolExecutor | None
+"""Processes that work beside this one; None where it works alone."""
+
 # How often a process looks whether the one that began it is still there.
 _PARENT_S = 0.2
 # A portion is what one process takes at a time: enough to be worth it, little enough for memory.
-_MOST_FILES, _MOST_BYTES = 64, 64 * 1024**2
+_MOST_FILES, _MOST_BYTES = 32, 64 * 1024**2
+# Towards the end it is so small a part of what is left that all processes end together.
+_FEWEST_FILES, _PART_OF_LEFT = 4, 16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,19 +69,26 @@ class FolderDoor:
         """Tell what a study, series or instance is called after the door."""
         return name_of(uid, self.vault, self.profile)
 
-    def portions(self, study: IdentifiedStudy, folder: Path) -> Iterator[Portion]:
-        """Divide a study; a face is found in whole series only."""
+    def portions(self, study: IdentifiedStudy, folder: Path, *, left: int) -> Iterator[Portion]:
+        """Divide a study; a face is found in whole series only.
+
+        Args:
+            study: what is divided.
+            folder: where its portions are written.
+            left: how many files there are from this study on.
+        """
         part: list[IdentifiedInstance] = []
-        size = 0
+        size, most = 0, _most_files(left)
         instances = study.instances
         if self.removes_faces:
             instances = tuple(sorted(instances, key=lambda each: each.series_uid))
         for instance in instances:
-            is_full = len(part) >= _MOST_FILES or size >= _MOST_BYTES
+            is_full = len(part) >= most or size >= _MOST_BYTES
             is_in_series = bool(part) and part[-1].series_uid == instance.series_uid
             if is_full and not (self.removes_faces and is_in_series):
                 yield _portion(study, part, folder)
-                part, size = [], 0
+                left -= len(part)
+                part, size, most = [], 0, _most_files(left)
             part.append(instance)
             size += instance.size_bytes
         if part:
@@ -87,40 +101,38 @@ class FolderDoor:
             passage = without_faces(passage, portion.study, self.name)
         if passage.study is None:
             return Written(certificate=None, held=passage.held)
-        paths = []
-        for instance in passage.study.instances:
-            folder = portion.folder / instance.series_uid
+        instances = passage.study.instances
+        folders = {uid: portion.folder / uid for uid in {each.series_uid for each in instances}}
+        for folder in folders.values():
             folder.mkdir(parents=True, exist_ok=True)
-            paths.append(folder / f"{instance.uid}.dcm")
+        paths = []
+        for instance in instances:
+            paths.append(folders[instance.series_uid] / f"{instance.uid}.dcm")
             paths[-1].write_bytes(instance.content)
         # Once all are on their way, waiting for one is nearly waiting for all.
-        sync_paths([*paths, *{path.parent for path in paths}])
+        sync_paths([*paths, *folders.values()])
         return Written(certificate=passage.study.certificate, held=passage.held)
 
 
-def _portion(study: IdentifiedStudy, part: list[IdentifiedInstance], folder: Path) -> Portion:
-    return Portion(study=dataclasses.replace(study, instances=tuple(part)), folder=folder)
+@contextmanager
+def workers_of(processes: int) -> Iterator[Workers]:
+    """Start so many processes, or none for one; they end with this one.
 
-
-def write_all(
-    portions: list[Portion], write: Callable[[Portion], Written], processes: int
-) -> Iterator[tuple[Portion, Written]]:
-    """Write portions by so many processes; give each with what became of it, as it is done.
+    Call it before anything that starts a thread, such as a progress bar: then they are forks, which
+    have imported already what takes a new process a second.
 
     Raises:
         Refused: A process was killed.
-        OSError: A file cannot be read or written.
     """
-    if processes == 1 or len(portions) == 1:
-        yield from ((portion, write(portion)) for portion in portions)
+    if processes == 1:
+        yield None
         return
-    # Spawned: a fork would copy the threads of whoever shows the progress.
-    count, context = min(processes, len(portions)), get_context("spawn")
-    with ProcessPoolExecutor(count, context, _end_with_parent, (os.getpid(),)) as pool:
-        pending = {pool.submit(write, portion): portion for portion in portions}
+    # A fork copies the locks of threads that it does not copy.
+    context = get_context("fork" if threading.active_count() == 1 else "spawn")
+    with ProcessPoolExecutor(processes, context, _end_with_parent, (os.getpid(),)) as pool:
+        pool.submit(os.getpid).result()
         try:
-            for future in as_completed(pending):
-                yield pending[future], future.result()
+            yield pool
         except BrokenProcessPool as error:
             raise Refused(
                 "a process of the batch was killed from outside, often for want of memory",
@@ -128,6 +140,31 @@ def write_all(
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _most_files(left: int) -> int:
+    return max(_FEWEST_FILES, min(_MOST_FILES, left // _PART_OF_LEFT))
+
+
+def _portion(study: IdentifiedStudy, part: list[IdentifiedInstance], folder: Path) -> Portion:
+    return Portion(study=dataclasses.replace(study, instances=tuple(part)), folder=folder)
+
+
+def write_all(
+    portions: list[Portion], write: Callable[[Portion], Written], workers: Workers
+) -> Iterator[tuple[Portion, Written]]:
+    """Write portions by some processes; give each with what became of it, as it is done.
+
+    Raises:
+        Refused: A process was killed.
+        OSError: A file cannot be read or written.
+    """
+    if workers is None or len(portions) == 1:
+        yield from ((portion, write(portion)) for portion in portions)
+        return
+    pending = {workers.submit(write, portion): portion for portion in portions}
+    for future in as_completed(pending):
+        yield pending[future], future.result()
 
 
 def _end_with_parent(parent: int) -> None:

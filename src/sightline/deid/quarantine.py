@@ -99,6 +99,7 @@ _PIXEL_DATA, _SIGN = 0x7FE00010, 0x00280103
 _PLAIN_BITS = 16
 # A word has hundreds of pixels; an image of fewer values than this is drawn as a whole.
 _FEWEST_DRAWN, _LEAST_SPREAD = 32, 64
+_SPACE = 0x20
 
 
 def reason_to_hold(
@@ -205,8 +206,11 @@ class _Image:
             return False
         given = [bytes(self._elements[tag].value) for tag in _IDENTITY if tag in self._elements]
         parts = {part for value in given for part in _PARTS_OF_NAME.split(value)}
+        sought = [part for part in parts if len(part) >= _SHORTEST_IDENTITY]
+        if all(map(_is_ascii_text, sought)) and not _may_hold_ascii(pixels.value):
+            return False
         content = bytes(pixels.value)
-        return any(part in content for part in parts if len(part) >= _SHORTEST_IDENTITY)
+        return any(part in content for part in sought)
 
     def is_drawn_in(self) -> bool:
         """Tell whether the highest value stands alone, far above all others, in many pixels."""
@@ -214,8 +218,10 @@ class _Image:
         if values is None:
             return False
         top = int(values.max())
+        if np.count_nonzero(values == top) < _FEWEST_DRAWN:
+            return False
         others = values[values < top]
-        if values.size - others.size < _FEWEST_DRAWN or not others.size:
+        if not others.size:
             return False
         spread = int(others.max()) - int(others.min())
         return spread >= _LEAST_SPREAD and top - int(others.max()) > 2 * spread
@@ -241,3 +247,18 @@ class _Image:
         if element is None or len(element.value) < _UNSIGNED_SHORT:
             return default
         return int(struct.unpack_from(self._order + "H", element.value)[0])
+
+
+def _is_ascii_text(part: bytes) -> bool:
+    return part.isascii() and min(part) >= _SPACE
+
+
+def _may_hold_ascii(content: bytes | memoryview) -> bool:
+    """Tell whether three bytes of text may follow one another: two of them share a word of 16 bits.
+
+    In the values of most slices no word has so high a second byte, and a search takes ten times
+    as long.
+    """
+    even = len(content) // 2 * 2
+    words = np.frombuffer(content[:even], "<i2")
+    return bool(words.size) and int(words.max()) >= _SPACE << 8

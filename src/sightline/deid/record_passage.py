@@ -125,7 +125,7 @@ def _instance(
     parsed = read_file(written, sequence_tags())
     marked = mark(parsed.elements, report.subject_id, profile, shows_face=None)
     content = part10(
-        write_dataset(marked, parsed.transfer_syntax_uid),
+        *write_dataset(marked, parsed.transfer_syntax_uid),
         sop_class_uid=BASIC_TEXT_SR_STORAGE,
         sop_instance_uid=uid,
         transfer_syntax_uid=parsed.transfer_syntax_uid,

@@ -96,7 +96,7 @@ class Rekeying:
         if _CHARACTER_SET not in elements and not _is_ascii(elements):
             elements[_CHARACTER_SET] = Element("CS", b"ISO_IR 192")
         return part10(
-            write_dataset(elements, parsed.transfer_syntax_uid),
+            *write_dataset(elements, parsed.transfer_syntax_uid),
             sop_class_uid=_text(elements[_SOP_CLASS]),
             sop_instance_uid=_text(elements[_SOP_INSTANCE]),
             transfer_syntax_uid=parsed.transfer_syntax_uid,

@@ -6,6 +6,7 @@ A version notes the digests that it had, and the order in which its series were 
 
 import contextlib
 import dataclasses
+import itertools
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ from sightline.catalog.hub_tables import (
     CERTIFICATE,
     COLLECTION_MEMBER,
     COLLECTION_VERSION,
+    EDGE,
     INSTANCE,
     METADATA,
     NODE,
@@ -34,6 +36,7 @@ from sightline.errors import BadFile
 from sightline.formats.certificate import certificate_document, certificate_of
 from sightline.hub.admission import annotation_id
 from sightline.hub.collections import lineage_id, versions
+from sightline.hub.consensus import consensus_id
 from sightline.hub.hub import Hub
 from sightline.store.durable import sync_paths
 from sightline.values.collection import CollectionVersion, Member
@@ -44,6 +47,7 @@ from sightline.values.identity import (
     LineageId,
     SubjectId,
 )
+from sightline.values.reading import is_consensus
 from sightline.values.study import Certificate
 
 NEXT_CATALOG_FILE = "catalog.db.next"
@@ -159,7 +163,8 @@ class Renamed:
         }
 
     def _annotation(self, row: Row, _plain: Row) -> Row:
-        return {"instance_uid": self._keys.uid(row["instance_uid"])}
+        drawn = row["instance_uid"]
+        return {"instance_uid": self._keys.uid(drawn) if drawn else None}
 
     def _version(self, row: Row, _plain: Row) -> Row:
         return {"digest": self._versions[row["lineage_id"]].digest}
@@ -237,9 +242,31 @@ def _names(hub: Hub, keys: Rekeying) -> dict[str, str]:
         found |= {name: keys.subject(SubjectId(name)) for name in each(nodes)}
         for uids in (STUDY.c.uid, SERIES.c.uid):
             found |= {uid: keys.uid(uid) for uid in each(sa.select(uids))}
-        found |= {name: keys.reader(name) for name in each(sa.select(ANNOTATION.c.author))}
-        drawn = connection.execute(sa.select(ANNOTATION.c.id, ANNOTATION.c.instance_uid))
-        return found | {row.id: annotation_id(keys.uid(row.instance_uid)) for row in drawn}
+        authors = each(sa.select(ANNOTATION.c.author))
+        found |= {name: keys.reader(name) for name in authors if not is_consensus(name)}
+        drawn = connection.execute(
+            sa.select(ANNOTATION.c.id, ANNOTATION.c.instance_uid).where(
+                ANNOTATION.c.instance_uid.is_not(None)
+            )
+        )
+        found |= {row.id: annotation_id(keys.uid(row.instance_uid)) for row in drawn}
+        return found | dict(_names_of_consensuses(connection, found))
+
+
+def _names_of_consensuses(
+    connection: sa.Connection, names: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Return what annotations that were made in the hub are called: by those they were made of."""
+    source = ANNOTATION.alias("source")
+    rows = connection.execute(
+        sa.select(ANNOTATION.c.id, ANNOTATION.c.author, source.c.id.label("of"))
+        .join(EDGE, EDGE.c.child == ANNOTATION.c.id)
+        .join(source, source.c.id == EDGE.c.parent)
+        .where(ANNOTATION.c.instance_uid.is_(None))
+        .order_by(ANNOTATION.c.id)
+    )
+    for (id_, author), of in itertools.groupby(rows, key=lambda row: (row.id, row.author)):
+        yield id_, consensus_id(author, [names[row.of] for row in of])
 
 
 def settle(path: Path) -> None:

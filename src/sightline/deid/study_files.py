@@ -1,6 +1,8 @@
 """Files of a folder, grouped into the studies they belong to."""
 
 import mmap
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -11,10 +13,17 @@ from sightline.values.study import IdentifiedInstance, IdentifiedStudy
 
 # Study Instance UID, Patient ID and its issuer.
 _StudyKey: TypeAlias = tuple[str, str, str]
+_FILES_AT_A_TIME = 64
 
 
-def read_studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:
+def read_studies(
+    paths: list[Path], workers: Executor | None = None
+) -> tuple[list[IdentifiedStudy], list[Path]]:
     """Group files into studies; return those that are no DICOM file apart.
+
+    Args:
+        paths: the files.
+        workers: processes that read beside this one.
 
     Raises:
         OSError: A file cannot be read.
@@ -22,10 +31,8 @@ def read_studies(paths: list[Path]) -> tuple[list[IdentifiedStudy], list[Path]]:
     patients: dict[_StudyKey, Patient] = {}
     instances: dict[_StudyKey, dict[str, IdentifiedInstance]] = {}
     not_dicom: list[Path] = []
-    for path in paths:
-        try:
-            header = _header_of(path)
-        except NotDicom:
+    for path, header in zip(paths, _headers_of(paths, workers), strict=True):
+        if header is None:
             not_dicom.append(path)
             continue
         patient = header.patient
@@ -58,15 +65,25 @@ def _join_without_issuer(
             del patients[key]
 
 
-def _header_of(path: Path) -> Header:
+def _headers_of(paths: list[Path], workers: Executor | None) -> Iterator[Header | None]:
+    """Give the header of each file; None for one that is no DICOM file."""
+    if workers is None or len(paths) <= _FILES_AT_A_TIME:
+        return map(_header_of, paths)
+    return workers.map(_header_of, paths, chunksize=_FILES_AT_A_TIME)
+
+
+def _header_of(path: Path) -> Header | None:
     """Read the header without the pixels, which lie where nobody looks."""
     with path.open("rb") as file:
         try:
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError as error:  # an empty file
-            raise NotDicom("the file is empty", hint="Get it again.") from error
+        except ValueError:  # an empty file
+            return None
         with content:
-            return read_header(cast("bytes", content))
+            try:
+                return read_header(cast("bytes", content))
+            except NotDicom:
+                return None
 
 
 def _instance(path: Path, header: Header) -> IdentifiedInstance:

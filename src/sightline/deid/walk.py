@@ -3,6 +3,7 @@
 import functools
 from collections import Counter
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from sightline.deid.attributes import TYPE_OPTIONAL, TYPE_REQUIRED, Attribute
 from sightline.deid.codes import CODE_TAGS, clean_code
@@ -43,6 +44,12 @@ _BINARY_VRS = frozenset(
     {"AT", "FD", "FL", "OB", "OD", "OF", "OL", "OV", "OW", "SL", "SS", "SV", "UL", "US", "UV"}
 )
 _SEQUENCE_RULE, _GIVEN_RULE = "sequence", "given"
+# The slices of a series share most of their values.
+_LONGEST_REMEMBERED, _MOST_REMEMBERED = 64, 10_000
+
+
+Outcomes: TypeAlias = dict[tuple[object, ...], tuple[str, Element | None]]
+"""What became of a short value and what was done, by tag, VR, value and where it stood."""
 
 
 class Walk:
@@ -53,8 +60,15 @@ class Walk:
         is_ascii: whether every text that leaves is ASCII.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, outcomes: Outcomes | None = None) -> None:
+        """Begin a pass.
+
+        Args:
+            context: of the patient and the instance.
+            outcomes: of passes with an equal context before; what this one finds is added.
+        """
         self._context = context
+        self._outcomes = {} if outcomes is None else outcomes
         self._attributes = context.keep_list.attributes
         self._keeps_safe_private = context.keep_list.profile.has("retain safe private")
         self._rules = _rules()
@@ -121,6 +135,21 @@ class Walk:
         if attribute.tag in PIXEL_TAGS or not is_plain:
             self.counts["removed"] += 1
             return None
+        place = (attribute.tag, element.vr, element.value, iod, sequence)
+        is_short = len(element.value) <= _LONGEST_REMEMBERED
+        known = self._outcomes.get(place) if is_short else None
+        action, outcome = known or self._outcome(element, attribute, type_)
+        if is_short and not known and len(self._outcomes) < _MOST_REMEMBERED:
+            self._outcomes[place] = action, outcome
+        self.counts[action] += 1
+        if outcome and outcome.vr in _TEXT_VRS and not bytes(outcome.value).isascii():
+            self.is_ascii = False
+        return outcome
+
+    def _outcome(
+        self, element: Element, attribute: Attribute, type_: int
+    ) -> tuple[str, Element | None]:
+        """Tell what is done with a value by its rule, and what leaves."""
         rule = self._rules[attribute.rule]
         # Text under the tag of a binary number is no number, whatever its bytes are.
         is_disguised = element.vr in _TEXT_VRS and attribute.vr[:2] in _BINARY_VRS
@@ -131,11 +160,8 @@ class Walk:
             # Where the table itself asks for a dummy, any kind of value has one. Else a number or a
             # date is never invented.
             dummies = DUMMIES if attribute.rule == "nothing" else _PLACEHOLDERS
-            return self._without_value(_vr_of(element, attribute), type_, dummies)
-        self.counts[rule.action] += 1
-        vr = _vr_of(element, attribute)
-        self.is_ascii = self.is_ascii and (vr not in _TEXT_VRS or value.isascii())
-        return Element(vr, value)
+            return _without_value(_vr_of(element, attribute), type_, dummies)
+        return rule.action, Element(_vr_of(element, attribute), value)
 
     def _private(self, elements: Mapping[int, Element], tags: list[int]) -> Dataset:
         kept: Dataset = {}
@@ -162,7 +188,9 @@ class Walk:
         is_given = attribute.rule == _GIVEN_RULE
         is_opened = is_given or attribute.rule == _SEQUENCE_RULE
         if not is_opened and type_ != TYPE_REQUIRED and element.items:
-            return self._without_value("SQ", type_, _PLACEHOLDERS)
+            action, outcome = _without_value("SQ", type_, _PLACEHOLDERS)
+            self.counts[action] += 1
+            return outcome
         has_samples = attribute.tag == WAVEFORMS and iod in WAVEFORM_IODS
         items = (
             self.clean(
@@ -176,15 +204,13 @@ class Walk:
         )
         return Element("SQ", b"", tuple(items))
 
-    def _without_value(self, vr: str, type_: int, dummies: Mapping[str, bytes]) -> Element | None:
-        if type_ == TYPE_OPTIONAL:
-            self.counts["removed"] += 1
-            return None
-        if type_ == TYPE_REQUIRED and vr in dummies:
-            self.counts["replaced"] += 1
-            return Element(vr, dummies[vr])
-        self.counts["emptied"] += 1
-        return Element(vr, b"", () if vr == "SQ" else None)
+
+def _without_value(vr: str, type_: int, dummies: Mapping[str, bytes]) -> tuple[str, Element | None]:
+    if type_ == TYPE_OPTIONAL:
+        return "removed", None
+    if type_ == TYPE_REQUIRED and vr in dummies:
+        return "replaced", Element(vr, dummies[vr])
+    return "emptied", Element(vr, b"", () if vr == "SQ" else None)
 
 
 def _vr_of(element: Element, attribute: Attribute) -> str:

@@ -28,7 +28,7 @@ def parsed_of(content: bytes) -> ParsedFile:
 
 def decoded(parsed: ParsedFile) -> npt.NDArray[np.integer]:
     content = part10(
-        write_dataset(parsed.elements, parsed.transfer_syntax_uid),
+        *write_dataset(parsed.elements, parsed.transfer_syntax_uid),
         sop_class_uid="1.2.840.10008.5.1.4.1.1.7",
         sop_instance_uid="1.2.3",
         transfer_syntax_uid=parsed.transfer_syntax_uid,

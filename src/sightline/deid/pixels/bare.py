@@ -32,7 +32,7 @@ def bare(parsed: ParsedFile) -> bytes:
         syntax = _EXPLICIT_LITTLE
     sop_class = bytes(parsed.elements[_SOP_CLASS].value) if _SOP_CLASS in parsed.elements else b""
     return part10(
-        write_dataset(kept, syntax),
+        *write_dataset(kept, syntax),
         sop_class_uid=sop_class.decode("latin-1").strip("\0 "),
         sop_instance_uid=_NAMELESS,
         transfer_syntax_uid=syntax,

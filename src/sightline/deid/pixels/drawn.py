@@ -10,17 +10,22 @@ import numpy.typing as npt
 
 Values = npt.NDArray[np.integer]
 _Positions = npt.NDArray[np.intp]
+_Bits = npt.NDArray[np.uint64]
 
 _EVERY = 29
 _USUAL = (2, 98)
 _JUMP = 0.1
-_WIDEST_STROKE = 12
+# A stroke is 12 columns wide at most: places 0 to 11 from a bit, doubled 1, 2, 4 and 4 times.
+_DOUBLINGS = (1, 2, 4, 4)
 # Text of ten pixels height crosses its rows in a dozen strokes of one value, and in few of the
 # values beside it.
 _FEWEST_STROKES, _BESIDE, _TIMES_BESIDE, _MOST_VALUES = 12, 9, 6.0, 12
 # Strokes in a field of two by two of such blocks. Air that is cut off at the lowest value has some
 # beside metal and table.
 _BLOCK_ROWS, _BLOCK_COLUMNS = 12, 32
+# Bits of whole bands fill whole words.
+_WORD_BYTES, _WORD_BITS = 8, 64
+_BAND_ROWS = 128
 _FEWEST_TOGETHER, _FEWEST_AT_FLOOR = 7, 20
 
 
@@ -33,40 +38,87 @@ def looks_drawn(values: Values) -> bool:
     low, high = int(values.min()), int(values.max())
     if low == high or min(values.shape) < 3:  # noqa: PLR2004 - a stroke and both its sides
         return False
-    shifted = values.astype(np.int32) - low
-    if high - low < np.iinfo(np.int16).max:
-        shifted = shifted.astype(np.int16)
-    usual = np.percentile(shifted.ravel()[::_EVERY], _USUAL)
+    usual = np.percentile(values.ravel()[::_EVERY], _USUAL)
     jump = int(_JUMP * (float(usual[1] - usual[0]) or high - low))
-    change = shifted[:, 2:] - shifted[:, :-2]
-    rising, falling = np.flatnonzero(change > jump), np.flatnonzero(change < -jump)
-    inner = shifted[:, 1:]
-    return _has_strokes(inner, rising, falling, is_light=True) or _has_strokes(
-        inner, falling, rising, is_light=False
+    rises, falls = _jumps(values, low, high, jump=jump)
+    return _has_strokes(values, rises, falls, low=low, is_light=True) or _has_strokes(
+        values, falls, rises, low=low, is_light=False
     )
 
 
-def _has_strokes(inner: Values, starts: _Positions, ends: _Positions, *, is_light: bool) -> bool:
+def _jumps(values: Values, low: int, high: int, *, jump: int) -> tuple[_Bits, _Bits]:
+    """Find where a value lies by more than `jump` above, and below, that two columns before.
+
+    Band by band, because a whole slice would go through memory at each step.
+
+    Returns:
+        A bit a place, in rows two columns shorter: where the value rises, and where it falls.
+    """
+    # A smaller type is read twice as fast; differences must fit, too.
+    kind = np.int16 if high - low < np.iinfo(np.int16).max else np.int32
+    rises, falls = [], []
+    for top in range(0, values.shape[0], _BAND_ROWS):
+        band = np.subtract(
+            values[top : top + _BAND_ROWS], values.dtype.type(low), dtype=kind, casting="unsafe"
+        )
+        change = (band[:, 2:] - band[:, :-2]).ravel()
+        rises.append(np.packbits(change > jump, bitorder="little"))
+        falls.append(np.packbits(change < -jump, bitorder="little"))
+    return _words(rises), _words(falls)
+
+
+def _words(parts: list[npt.NDArray[np.uint8]]) -> _Bits:
+    """Join packed bits; each part but the last fills its words."""
+    missing = -sum(part.size for part in parts) % _WORD_BYTES
+    return np.concatenate([*parts, np.zeros(missing, np.uint8)]).view(np.uint64)
+
+
+def _thin(starts: _Bits, ends: _Bits) -> _Positions:
+    """Return the places, in order, of the starts that have an end within a stroke's width."""
+    # Bit k of what is near is set where an end lies in the 12 places from k on: so many doublings.
+    near = ends
+    for further in _DOUBLINGS:
+        near = near | _moved(near, further)
+    found = starts & _moved(near, 1)
+    octets = found.view(np.uint8)
+    full = np.flatnonzero(octets)
+    bits = np.flatnonzero(np.unpackbits(octets[full], bitorder="little"))
+    return np.asarray(full[bits >> 3] * 8 + (bits & 7))
+
+
+def _moved(bits: _Bits, count: int) -> _Bits:
+    """Move every bit `count` places towards the first."""
+    moved = bits >> np.uint64(count)
+    moved[:-1] |= bits[1:] << np.uint64(_WORD_BITS - count)
+    return moved
+
+
+def _has_strokes(values: Values, starts: _Bits, ends: _Bits, *, low: int, is_light: bool) -> bool:
     """Tell whether enough strokes of one value lie close together.
 
     Args:
-        inner: values, (rows, columns), without the first column.
-        starts: places where values jump towards a stroke, in rows one column shorter.
-        ends: places where they jump back.
+        values: (rows, columns).
+        starts: where values jump towards a stroke, as `_jumps` gives them.
+        ends: where they jump back.
+        low: the lowest value.
         is_light: strokes are lighter than what lies beside them.
     """
-    if starts.size < _FEWEST_STROKES or not ends.size:
+    places = _thin(starts, ends)
+    if places.size < _FEWEST_STROKES:
         return False
-    following = np.searchsorted(ends, starts, side="right")
-    widths = ends[np.minimum(following, ends.size - 1)] - starts
-    rows, columns = np.divmod(starts[(widths > 0) & (widths <= _WIDEST_STROKE)], inner.shape[1] - 1)
-    pair = inner[rows, columns], inner[rows, columns + 1]
-    strokes = np.maximum(*pair) if is_light else np.minimum(*pair)
+    width = values.shape[1] - 2
+    rows = places // width
+    flat, first = values.ravel(), places + 2 * rows + 1
+    pair = flat[first], flat[first + 1]
+    strokes = (np.maximum(*pair) if is_light else np.minimum(*pair)).astype(np.intp) - low
     counts = np.bincount(strokes)
     for value in _standing_out(counts):
-        is_it = strokes == value
-        blocks = np.zeros((inner.shape[0] // _BLOCK_ROWS + 2, inner.shape[1] // _BLOCK_COLUMNS + 2))
-        np.add.at(blocks, (rows[is_it] // _BLOCK_ROWS, columns[is_it] // _BLOCK_COLUMNS), 1)
+        chosen = np.flatnonzero(strokes == value)
+        row, column = rows[chosen], places[chosen] - rows[chosen] * width
+        blocks = np.zeros(
+            (values.shape[0] // _BLOCK_ROWS + 2, values.shape[1] // _BLOCK_COLUMNS + 2)
+        )
+        np.add.at(blocks, (row // _BLOCK_ROWS, column // _BLOCK_COLUMNS), 1)
         fields = blocks[1:, 1:] + blocks[:-1, 1:] + blocks[1:, :-1] + blocks[:-1, :-1]
         fewest = _FEWEST_TOGETHER if value or is_light else _FEWEST_AT_FLOOR
         if fields.max() >= fewest:
