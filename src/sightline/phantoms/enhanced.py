@@ -133,7 +133,8 @@ def _shared_groups(single: Dataset, modality: str) -> Dataset:
     shared.PixelValueTransformationSequence = [transformation]
     if modality == "CT":
         shared.CTImageFrameTypeSequence = [kind]
-        shared.FrameVOILUTSequence = [_item(single, "WindowCenter", "WindowWidth")]
+        if "WindowCenter" in single:
+            shared.FrameVOILUTSequence = [_item(single, "WindowCenter", "WindowWidth")]
         event = Dataset()
         event.IrradiationEventUID = uid_of(f"{single.StudyInstanceUID}/irradiation")
         shared.IrradiationEventIdentificationSequence = [event]

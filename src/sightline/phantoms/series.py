@@ -132,10 +132,10 @@ def describe(volume: Volume, *, visit: Visit, names: SeriesNames, scanner: Scann
     dataset.file_meta = FileMetaDataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.Modality = volume.modality
-    _describe_visit(dataset, visit, names)
-    _describe_equipment(dataset, scanner, names)
+    describe_visit(dataset, visit, names)
+    describe_equipment(dataset, scanner, names)
     if volume.modality == "CT":
-        _describe_ct(dataset, scanner)
+        _describe_ct(dataset, scanner, unit=volume.unit)
     elif volume.modality == "MR":
         _describe_mr(dataset)
     else:
@@ -195,7 +195,8 @@ def _in_16_bits(volume: Volume) -> Volume:
     )
 
 
-def _describe_visit(dataset: Dataset, visit: Visit, names: SeriesNames) -> None:
+def describe_visit(dataset: Dataset, visit: Visit, names: SeriesNames) -> None:
+    """Say whose it is, when it was made and what it is called."""
     dataset.PatientName = visit.patient.name
     dataset.PatientID = visit.patient.patient_id
     dataset.IssuerOfPatientID = visit.patient.issuer
@@ -218,7 +219,8 @@ def _describe_visit(dataset: Dataset, visit: Visit, names: SeriesNames) -> None:
     dataset.AcquisitionNumber = 1
 
 
-def _describe_equipment(dataset: Dataset, scanner: Scanner, names: SeriesNames) -> None:
+def describe_equipment(dataset: Dataset, scanner: Scanner, names: SeriesNames) -> None:
+    """Say what it was made with, and that nobody was scanned."""
     dataset.Manufacturer = scanner.manufacturer
     dataset.ManufacturerModelName = scanner.model
     dataset.InstitutionName = scanner.institution
@@ -228,13 +230,14 @@ def _describe_equipment(dataset: Dataset, scanner: Scanner, names: SeriesNames) 
     dataset.ImageComments = "Phantom: nobody was scanned"
 
 
-def _describe_ct(dataset: Dataset, scanner: Scanner) -> None:
+def _describe_ct(dataset: Dataset, scanner: Scanner, *, unit: str) -> None:
     dataset.SOPClassUID = CTImageStorage
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     dataset.KVP = "120"
     dataset.ConvolutionKernel = scanner.kernel
-    dataset.RescaleType = "HU"
-    dataset.WindowCenter, dataset.WindowWidth = "-600", "1500"
+    dataset.RescaleType = unit or "US"
+    if unit == "HU":
+        dataset.WindowCenter, dataset.WindowWidth = "-600", "1500"
 
 
 def _describe_mr(dataset: Dataset) -> None:
