@@ -3,11 +3,16 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find src -type f -not -path '*/__pycache__/*' -not -path '*/web/ohif/*') pyproject.toml
-# What benchmarks/bench_deid.py runs beside us.
-PEERS := dicognito dicom-anonymizer deid
+# What the benchmarks run beside us.
+PEERS := dicognito dicom-anonymizer deid nnunetv2 monai torchio
 PEER_dicognito := dicognito==0.19.0
 PEER_dicom-anonymizer := dicom-anonymizer==2.1.0
 PEER_deid := deid==0.4.13
+PEER_nnunetv2 := nnunetv2==2.8.1
+PEER_monai := 'monai[nibabel,itk,fire,ignite]==1.6.1'
+PEER_torchio := torchio==1.2.1
+# Tests that measure time, or start whole systems: one at a time. The others share the cores.
+ALONE := tests/app tests/audit tests/cli tests/deid/pixels tests/engines tests/intake tests/jobs tests/peers tests/serve tests/web
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test check quick docs bench gates install install-tests system-packages clean
@@ -19,7 +24,8 @@ demo: $(VENV)/installed  ## Install, then run the whole road on phantoms (about 
 	$(BIN)/sightline --data-dir demo-data demo
 
 test: install-tests check  ## Install, check the code, then run every test (gates at a tenth of their size).
-	$(BIN)/pytest -m "not gate"
+	$(BIN)/pytest -m "not gate" --numprocesses 2 --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/pytest -m "not gate" $(ALONE)
 
 quick: install-tests  ## Run the tests that take seconds.
 	$(BIN)/pytest -m "not slow and not gate"
@@ -73,11 +79,12 @@ $(VENV)/installed-tests: $(VENV)/installed
 	.peers/s3/bin/pip install --quiet 'moto[s3]==5.2.5' flask flask-cors && touch $@ || \
 	  echo "No server that speaks S3 could be installed; its tests will be skipped."
 
-# Each peer apart as well.
+# Each peer apart as well. Their torch is the CPU build, which has no torchvision (see above).
 $(PEERS:%=.peers/%/installed): .peers/%/installed:
 	$(PYTHON) -m venv .peers/$*
-	.peers/$*/bin/pip install --quiet $(PEER_$*) && touch $@ || \
-	  echo "$* could not be installed; bench_deid.py runs without it."
+	.peers/$*/bin/pip install --quiet --constraint constraints.txt $(PEER_$*) && \
+	  { .peers/$*/bin/pip uninstall --quiet --yes torchvision 2>/dev/null || true; } && touch $@ || \
+	  echo "$* could not be installed; the benchmarks run without it."
 
 system-packages:
 	@sh tools/system_packages.sh

@@ -24,7 +24,7 @@ RECIPE = Recipe.from_yaml(
     task: {classes: [bright, brighter]}
     inputs: {patch: [16, 16, 16]}
     network: {base_channels: 4, levels: 2}
-    training: {steps: 12, validate_every: 6, checkpoint_every: 4, validation_volumes: 2}
+    training: {steps: 12, batch: 2, validate_every: 6, checkpoint_every: 4, validation_volumes: 2}
     """
 )
 

@@ -1,4 +1,4 @@
-"""Write docs/reference/{commands,settings}.md from the code, or check that they are current."""
+"""Write the generated pages of docs/reference from the code, or check that they are current."""
 
 import importlib
 import os
@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from sightline.cli.main import verb_files
+from sightline.judge.metrics import METRICS
 from sightline.settings import Settings
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
@@ -17,7 +18,7 @@ os.environ["COLUMNS"] = "100"  # noqa: TID251 - help is wrapped alike everywhere
 
 def main() -> None:
     """Write the pages; with --check, fail where one is not what the code says."""
-    pages = {"commands.md": commands(), "settings.md": settings()}
+    pages = {"commands.md": commands(), "metrics.md": metrics(), "settings.md": settings()}
     stale = [
         name
         for name, text in pages.items()
@@ -41,6 +42,32 @@ def commands() -> str:
         module = importlib.import_module(f"sightline.cli.{path.stem}")
         command = typer.main.get_command(module.APP)
         parts += _help(command, f"sightline {name}", level=2)
+    return "\n\n".join(parts) + "\n"
+
+
+def metrics() -> str:
+    """Return the page of every task's metrics."""
+    parts = [
+        "# Metrics",
+        (
+            "Generated from the code by `make docs`. What judges which task, and why; the choices "
+            "follow Metrics Reloaded (Maier-Hein, Reinke et al., Nature Methods 2024, doi "
+            "10.1038/s41592-023-02151-z). The first of a task is the one that gates, strata and "
+            "comparisons go by. What an evaluation says beyond them: "
+            "[concepts](../concepts/what-an-evaluation-says.md)."
+        ),
+    ]
+    for task, chosen in sorted(METRICS.items()):
+        rows = [
+            "| metric | name in records | unit | better | what it tells |",
+            "|---|---|---|---|---|",
+        ]
+        rows += [
+            f"| {each.title} | `{each.name}` | {each.unit} "
+            f"| {'more' if each.is_more_better else 'less'} | {each.why} |"
+            for each in chosen
+        ]
+        parts += [f"## {task}", "\n".join(rows)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -18,6 +18,8 @@ SightlineError
 │   └── LockedSplit        the test split was asked for in training
 ├── ConflictingInstance    one SOP Instance UID with two contents
 ├── DamagedObject          stored bytes no longer match their digest
+├── MissingDevice          the GPU that was asked for is not there
+├── NotKept                what a run made could not be written; what it had kept stands
 └── PeerFailed             another system refused, failed or cannot be reached
 """
 
@@ -114,6 +116,14 @@ class ConflictingInstance(SightlineError):
 
 class DamagedObject(SightlineError):
     """Stored bytes no longer match their digest."""
+
+
+class MissingDevice(SightlineError):
+    """The accelerator that was asked for is not there."""
+
+
+class NotKept(SightlineError):
+    """What a run made could not be written; what it had kept before stands."""
 
 
 class PeerFailed(SightlineError):

@@ -167,6 +167,12 @@ class Settings(BaseSettings):
     threads: int = Field(
         default=0, ge=0, description="Threads for learning and inference. 0: one a core."
     )
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="Where models are trained: `cpu`, `cuda` or `cuda:1`. `auto`: on a GPU where "
+        "there is one.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe event that is logged."
     )
@@ -264,3 +270,13 @@ class Settings(BaseSettings):
     def runs_dir(self) -> Path:
         """Checkpoints of unfinished training runs."""
         return self.data_dir / "runs"
+
+    @property
+    def tracking_file(self) -> Path:
+        """Curves of training runs, as MLflow keeps them; written where it is installed."""
+        return self.data_dir / "mlflow.db"
+
+
+def set_for_libraries(name: str, value: str) -> None:
+    """Set a variable that a library of ours reads, unless the site has set it."""
+    os.environ.setdefault(name, value)  # noqa: TID251 - the door to the environment

@@ -20,11 +20,16 @@ from sightline.audit.chain import Event, append
 from sightline.catalog import archive_tables, hub_tables
 from sightline.deid.hub_door import HubDoor
 from sightline.errors import BadFile, BadSettings, Refused
+from sightline.hub.collections import Criteria, make_version
+from sightline.hub.consensus import make_consensus
 from sightline.hub.hub import Hub
+from sightline.hub.readings import history
 from sightline.settings import Settings
+from sightline.values.finding import Finding
 from sightline.values.identity import StudyUid
 from tests.app.stores import SOURCE, fill, flip, stored_files
 from tests.instances import STUDY, part10_of, slice_of
+from tests.readers import NARROW, NODULE, WIDE, add_predicted, admit_read
 
 
 @pytest.fixture
@@ -86,7 +91,19 @@ def elsewhere(settings: Settings, tmp_path: Path) -> Settings:
     return Settings.load(data_dir=tmp_path / "again", catalog_url=url)
 
 
+def read_and_predict(settings: Settings, folder: Path) -> None:
+    """Let two readers mark a series, make one of them, and let a model draw on it."""
+    hub = Hub.open(settings)
+    series = admit_read(hub, folder, 7, {"R-A": WIDE, "R-B": NARROW})
+    make_consensus(hub, [series], "majority", classes=NODULE)
+    chosen = make_version(hub, "nodules", Criteria(author="consensus:majority"))
+    finding = Finding(priority=0, words="nothing", measurements=())
+    add_predicted(hub, chosen, history(hub, series)[-1].mask_digest, finding=finding)
+    hub.close()
+
+
 def test_a_restore_equals_what_was_backed_up(settings: Settings, tmp_path: Path) -> None:
+    read_and_predict(settings, tmp_path)
     before = everything(settings)
     copied = make(settings, tmp_path / "backup", tmp_path / "key")
     assert (copied.already, copied.damaged) == (0, ())

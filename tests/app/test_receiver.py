@@ -105,3 +105,4 @@ def test_receivers_end_with_their_parent_and_free_the_port(shared: Sightline) ->
     shared.start()
     wait_until(lambda: not any(Path(f"/proc/{each}").exists() for each in running))
     wait_until(lambda: answers(shared), seconds=30)
+    assert receivers_of(shared).isdisjoint(running)

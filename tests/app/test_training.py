@@ -59,7 +59,9 @@ def test_fine_tuning_takes_the_earlier_model_and_says_so(
     said = sightline_with_model.run(
         "train", str(recipe), "--on", "tiny@1", "--from", "tiny@1", "--steps", "2"
     )
-    assert re.search(r"taken from the earlier model: [1-9]\d* layers; made fresh: 0", said)
+    assert re.search(
+        r"taken from the earlier model: [1-9]\d* layers; adapted: 0; made fresh: 0", said
+    )
     traced = sightline_with_model.run("trace", "longer@1")
     assert "model tiny@1" in traced
 
