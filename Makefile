@@ -24,7 +24,7 @@ demo: $(VENV)/installed  ## Install, then run the whole road on phantoms (about 
 	$(BIN)/sightline --data-dir demo-data demo
 
 test: install-tests check  ## Install, check the code, then run every test (gates at a tenth of their size).
-	$(BIN)/pytest -m "not gate" --numprocesses 2 --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/pytest -m "not gate" --numprocesses 2 --dist loadfile --max-worker-restart 0 $(ALONE:%=--ignore=%)
 	$(BIN)/pytest -m "not gate" $(ALONE)
 
 quick: install-tests  ## Run the tests that take seconds.

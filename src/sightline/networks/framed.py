@@ -1,6 +1,7 @@
 """Our conventions around an architecture of others: axes, flat patches, answers by mode."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -13,6 +14,8 @@ from sightline.values.plan import OUR_ORIENTATION, Plan, Triple
 Steps: TypeAlias = tuple[int, ...]
 """One number an axis that the architecture has: two where the plan is flat."""
 
+# As many as the vectors of a processor hold.
+_FEW_CHANNELS = 16
 _AXIS = {"S": 0, "I": 0, "A": 1, "P": 1, "R": 2, "L": 2}
 
 
@@ -135,6 +138,30 @@ def lay_out(network: nn.Module) -> None:
     for tensor in (*network.parameters(), *network.buffers()):
         if tensor.dim() in {4, 5}:
             tensor.data = channels_last(tensor.data)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
+            _step_before(module)
+
+
+def _step_before(convolution: nn.Conv2d | nn.Conv3d) -> None:
+    """Let a convolution of single voxels that takes strides be handed what it strides over to.
+
+    That is the same sum. The gradient of such weights with few channels, channels last, is
+    written beyond its memory on a processor (github.com/uxlfoundation/oneDNN/issues/6035).
+    """
+    stride, one = convolution.stride, (1,) * len(convolution.stride)
+    is_pointwise = convolution.kernel_size == one and convolution.padding == (0,) * len(one)
+    if is_pointwise and stride != one and convolution.in_channels < _FEW_CHANNELS:
+        convolution.stride = one
+        convolution.register_forward_pre_hook(functools.partial(_take_steps, stride))
+
+
+def _take_steps(
+    stride: tuple[int, ...], _convolution: nn.Module, given: tuple[torch.Tensor]
+) -> torch.Tensor:
+    (image,) = given
+    axes = stride[-(image.dim() - 2) :]
+    return image[(slice(None), slice(None), *(slice(None, None, step) for step in axes))]
 
 
 def channels_last(image: torch.Tensor) -> torch.Tensor:

@@ -20,17 +20,14 @@ class _Convolution(nn.Conv3d):
     """A convolution whose weights have three axes, and that takes flat images as flat.
 
     Of one slice a processor makes a convolution of three axes many times slower than of two.
-    Weights are kept from lying channels last: so the backward pass of torch 2.13 on a processor
-    writes beyond its memory in this network, though in none of its convolutions alone.
     """
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch names it
         """Convolve (batch, channels, rows, columns), or with slices before the rows."""
-        weight = self.weight.contiguous()
         if input.dim() > _FLAT_AXES:
-            return functional.conv3d(input, weight, None, self.stride, self._padding)
+            return functional.conv3d(input, self.weight, None, self.stride, self._padding)
         _, *stride = self.stride
-        return functional.conv2d(input, weight[:, :, 0], None, stride, self._padding[1:])
+        return functional.conv2d(input, self.weight[:, :, 0], None, stride, self._padding[1:])
 
     @property
     def _padding(self) -> Triple:
