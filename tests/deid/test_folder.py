@@ -1,7 +1,9 @@
 """A folder through the door: whole files under names of the hub, and nothing of the source."""
 
+import errno
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pydicom
@@ -15,6 +17,7 @@ from sightline.errors import Refused
 from sightline.formats.dicom_file import read_header
 from sightline.phantoms.people import visit
 from sightline.phantoms.series import write_series
+from sightline.store.durable import sync_paths
 from tests.deid.studies import volume
 from tests.instances import part10_of, slice_of
 
@@ -145,3 +148,27 @@ def test_a_result_without_an_issuer_is_of_the_patient_of_its_study(
     assert len(passage.studies) == 4
     sizes = sorted(len(list(folder.rglob("*.dcm"))) for folder in passage.studies)
     assert sizes == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(("failing", "landed"), [(1, 0), (2, 0), (3, 1), (6, 2)])
+def test_a_study_whose_files_are_not_durable_does_not_land(
+    tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch, failing: int, landed: int
+) -> None:
+    given, out = source(tmp_path / "in"), tmp_path / "out"
+    (given / "held.dcm").unlink()
+    called = 0
+
+    def fail_once(paths: Iterable[Path]) -> None:
+        nonlocal called
+        called += 1
+        if called == failing:
+            raise OSError(errno.EIO, "Input/output error")
+        sync_paths(paths)
+
+    # Each of the three studies is written in two portions.
+    monkeypatch.setattr("sightline.deid.folder.sync_paths", fail_once)
+    with pytest.raises(Refused, match="the batch stopped: Input/output error"):
+        deidentify_folder(given, out, vault)
+    assert len(list(out.rglob(CERTIFICATE_FILE))) == landed
+    again = deidentify_folder(given, out, vault)
+    assert (again.there_before, again.instances) == (landed, 15)

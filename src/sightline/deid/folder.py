@@ -9,10 +9,12 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ParamSpec, Self
 
 from sightline import clock
 from sightline.deid.certificates import certificate_in, is_of, put_certificate, take_over
@@ -22,11 +24,12 @@ from sightline.deid.profile import DEFAULT_PROFILE, Profile, load_profile
 from sightline.deid.study_files import read_studies
 from sightline.deid.vault import Vault
 from sightline.errors import Refused
-from sightline.store.durable import make_folder, sync_folder
+from sightline.store.durable import make_folder, sync_folder, sync_paths
 from sightline.values.arrival import Holding
 from sightline.values.study import Certificate, IdentifiedStudy
 
 Tell = Callable[[int, int], None]
+P = ParamSpec("P")
 
 _UNFINISHED = ".sightline-unfinished"
 _LOCK = ".sightline-lock"
@@ -129,11 +132,13 @@ class _Run:
         missing = Counter(portion.folder for portion in portions)
         parts: defaultdict[Path, list[Written]] = defaultdict(list)
         try:
-            for portion, written in write_all(portions, self._door.write, workers):
-                yield len(portion.study.instances)
-                parts[portion.folder].append(written)
-                if len(parts[portion.folder]) == missing[portion.folder]:
-                    self._finish(portion.folder, parts.pop(portion.folder))
+            with _InTurn() as turn:
+                for portion, written in write_all(portions, self._door.write, workers):
+                    yield len(portion.study.instances)
+                    turn.add(sync_paths, written.paths)
+                    parts[portion.folder].append(written)
+                    if len(parts[portion.folder]) == missing[portion.folder]:
+                        turn.add(self._finish, portion.folder, parts.pop(portion.folder))
         finally:
             self._remove_unfinished()
 
@@ -167,7 +172,7 @@ class _Run:
         return found if found and is_of(found, uids, profile=profile, options=options) else None
 
     def _finish(self, folder: Path, parts: list[Written]) -> None:
-        """Give a study its name, when all of it is written."""
+        """Give a study its name, when all of it is written and durable."""
         self._held += [each for part in parts for each in part.held]
         certificates = [part.certificate for part in parts if part.certificate]
         if not certificates:
@@ -184,6 +189,47 @@ class _Run:
         folder.rename(place)
         sync_folder(place.parent)
         self._finished.append(certificate)
+
+
+class _InTurn:
+    """A thread that waits for the disk while others work: each thing after those added before.
+
+    Once something was raised, nothing more is done. Leaving the context waits for what was added.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "disk")
+        self._pending: deque[Future[None]] = deque()
+        self._is_stopped = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def add(self, work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Have something done.
+
+        Raises:
+            Exception: What something that was added before raised.
+        """
+        while self._pending and self._pending[0].done():
+            self._pending.popleft().result()
+        self._pending.append(self._thread.submit(self._do, lambda: work(*args, **kwargs)))
+
+    def _do(self, work: Callable[[], None]) -> None:
+        if self._is_stopped:
+            return
+        try:
+            work()
+        except BaseException:
+            self._is_stopped = True
+            raise
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        self._is_stopped |= kind is not None
+        self._thread.shutdown()
+        if kind is None:
+            for each in self._pending:
+                each.result()
 
 
 def _together(certificates: list[Certificate], parts: list[Written]) -> Certificate:

@@ -20,7 +20,6 @@ from sightline.deid.marks import options_of
 from sightline.deid.profile import Profile
 from sightline.deid.vault import Vault
 from sightline.errors import Refused
-from sightline.store.durable import sync_paths
 from sightline.values.arrival import Holding
 from sightline.values.study import Certificate, IdentifiedInstance, IdentifiedStudy
 
@@ -49,6 +48,8 @@ class Written:
 
     certificate: Certificate | None
     held: tuple[Holding, ...]
+    paths: tuple[Path, ...] = ()
+    """Files and their folders, which are not durable yet."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +96,7 @@ class FolderDoor:
             yield _portion(study, part, folder)
 
     def write(self, portion: Portion) -> Written:
-        """Take a portion through, and write what leaves."""
+        """Take a portion through, and write what leaves; making that durable is the caller's."""
         passage = pass_door(portion.study, self.vault, self.profile)
         if self.removes_faces:
             passage = without_faces(passage, portion.study, self.name)
@@ -109,9 +110,11 @@ class FolderDoor:
         for instance in instances:
             paths.append(folders[instance.series_uid] / f"{instance.uid}.dcm")
             paths[-1].write_bytes(instance.content)
-        # Once all are on their way, waiting for one is nearly waiting for all.
-        sync_paths([*paths, *folders.values()])
-        return Written(certificate=passage.study.certificate, held=passage.held)
+        return Written(
+            certificate=passage.study.certificate,
+            held=passage.held,
+            paths=(*paths, *folders.values()),
+        )
 
 
 @contextmanager
