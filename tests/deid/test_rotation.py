@@ -82,6 +82,8 @@ def test_no_byte_of_the_hub_has_an_old_name(used: House) -> None:
     assert names.found_in(used.settings.hub_dir) >= set(instances(used))  # it does look
     counts = {table.name: len(rows(used, table)) for table in METADATA.sorted_tables}
     now = len(names_now(used.hub))
+    for folder in (used.settings.hub_dir, used.settings.hub_dir / "objects" / PARTS[0]):
+        (folder / ".incoming-0123456789abcdef").write_text(public_key_of(used.settings))
     done = rotated(used)
     used.hub.close()
     assert names.found_in(used.settings.hub_dir) == set()

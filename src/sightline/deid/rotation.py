@@ -40,7 +40,7 @@ from sightline.errors import BadSettings, DamagedObject, Refused
 from sightline.hub.hub import CATALOG_FILE, ROTATING_FILE, Hub
 from sightline.hub.lease import Lease
 from sightline.settings import Settings
-from sightline.store.durable import sync_folder, write_durably
+from sightline.store.durable import remove_unfinished, sync_folder, write_durably
 
 Tell = Callable[[str, int, int], None]
 """Called with the step, what is done of it, and of how much."""
@@ -181,6 +181,8 @@ def _replace(book: Book, *, occasion: Occasion, tell: Tell) -> Rotation:
     finally:
         hub.close()
     (settings.hub_dir / BOOK_FILE).unlink(missing_ok=True)
+    # A rotation that was killed while it wrote may have left the former public key in such a file.
+    remove_unfinished(settings.hub_dir)
     _record(book, "vault_rotated", (done.before, done.after), occasion=occasion)
     _marker_file(settings).unlink()
     sync_folder(settings.hub_dir)

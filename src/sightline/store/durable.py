@@ -5,6 +5,8 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
+_UNFINISHED = ".incoming-"
+
 
 class Unfinished:
     """A file on its way to the disk, under a name that nobody reads.
@@ -19,7 +21,7 @@ class Unfinished:
     """
 
     def __init__(self, folder: Path, content: bytes, *, mode: int = 0o644) -> None:
-        self._path = folder / f".incoming-{secrets.token_hex(8)}"
+        self._path = folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
         self._handle: int | None = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             with memoryview(content) as rest:
@@ -68,6 +70,13 @@ def write_durably(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         OSError: The bytes could not be made durable; nothing stands at `path` that was not before.
     """
     Unfinished(path.parent, content, mode=mode).keep(path)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove files of a folder that never got their names; nobody may write there meanwhile."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        path.unlink()
+    sync_folder(folder)
 
 
 def overwrite(path: Path) -> None:
