@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from sightline.peers.dimse import echo, parse_destination
 from sightline.settings import Settings
 
 _START_TIMEOUT_S = 60.0
+_LISTENS_S = 2.0
 _CLASSES = "ground_glass,consolidation"
 _SITE_A_PATIENTS = 14
 _SITE_B_PATIENTS = 12
@@ -37,10 +39,11 @@ class Demo:
         """Run every chapter; with `keep_serving` go on serving until Ctrl-C.
 
         Raises:
-            Refused: The data directory holds something already.
+            Refused: The data directory holds something already, or a port is taken.
             PeerFailed: A step of the road failed; its own message stands above.
         """
         self._need_empty_folder()
+        self._need_free_ports()
         self.say("Sightline demo: phantom patients only. Research use only.\n")
         began = clock.monotonic()
         server = self._start_server()
@@ -154,6 +157,19 @@ class Demo:
             raise Refused(
                 f"{folder} is not empty; the demo starts from nothing",
                 hint=f"Remove it (rm -r {folder}), or give another --data-dir.",
+            )
+
+    def _need_free_ports(self) -> None:
+        """See that what answers will be ours: phantoms must not go to somebody's archive."""
+        for port in (self.settings.dimse_port, self.settings.web_port):
+            try:
+                socket.create_connection((self.settings.host, port), _LISTENS_S).close()
+            except OSError:
+                continue
+            raise Refused(
+                f"something listens on {self.settings.host}:{port} already",
+                hint="Stop it if it is another Sightline, or set SIGHTLINE_DIMSE_PORT and "
+                "SIGHTLINE_WEB_PORT to free ports.",
             )
 
     def _chapter(self, title: str) -> None:
