@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.networks.others.comparing import TOLERANCE, Compared, compare
+from tests.networks.others.comparing import assert_alike, compare
 from tests.networks.others.phantoms import SHAPE
 
 pytestmark = pytest.mark.gate
@@ -29,19 +29,6 @@ def made(peer: str, script: str, *arguments: object) -> None:
     subprocess.run(
         [str(python), str(SCRIPTS / script), *map(str, arguments)], env=environment, check=True
     )
-
-
-def assert_alike(compared: Compared) -> None:
-    report = compared.report
-    assert report.loaded
-    assert not report.skipped
-    assert not report.unused
-    assert not report.adapted
-    assert compared.spread > 0.1
-    assert compared.logits < TOLERANCE
-    assert compared.probabilities < TOLERANCE
-    assert compared.mask > 0.995
-    assert compared.larger_mask > 0.97
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """What Sightline makes of weights of others, beside what their own framework made."""
 
 import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,6 +41,25 @@ class Compared:
     mask: float
     larger_mask: float
     spread: float
+
+
+def assert_alike(compared: Compared) -> None:
+    """Hold the weights to be read whole, and the answers to be those of home."""
+    report = compared.report
+    assert report.loaded
+    assert not report.skipped
+    assert not report.unused
+    assert not report.adapted
+    assert compared.spread > 0.1
+    assert compared.logits < TOLERANCE
+    assert compared.probabilities < TOLERANCE
+    assert compared.mask > 0.995
+    assert compared.larger_mask > 0.97
+
+
+def change_json(path: Path, **changes: Any) -> None:  # noqa: ANN401 - JSON
+    """Change some keys of a file."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def compare(folder: Path, shape: tuple[int, int, int], *, own_axes: bool = False) -> Compared:

@@ -13,7 +13,7 @@ from torch import nn
 from sightline.errors import BadFile, Refused
 from sightline.networks.sources.contract import Brought, Hints, read_weights
 from sightline.values.plan import Intensity
-from tests.networks.others.comparing import TOLERANCE, compare, loaded
+from tests.networks.others.comparing import TOLERANCE, assert_alike, change_json, compare, loaded
 from tests.networks.others.phantoms import SHAPE
 
 FOLDER = Path(__file__).parents[2] / "data" / "weights" / "nnunet"
@@ -33,11 +33,6 @@ def change(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - JSON
     path.write_text(json.dumps(plans))
 
 
-def change_file(folder: Path, name: str, **changes: Any) -> None:  # noqa: ANN401 - JSON
-    path = folder / name
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
 def read(folder: Path, **hints: str) -> Brought:
     name, brought = read_weights(folder, Hints(**hints))
     assert name == "nnunet"
@@ -45,15 +40,7 @@ def read(folder: Path, **hints: str) -> Brought:
 
 
 def test_network_and_prediction_are_nnunets() -> None:
-    compared = compare(FOLDER, SHAPE)
-    assert not compared.report.skipped
-    assert not compared.report.unused
-    assert not compared.report.adapted
-    assert compared.spread > 0.1
-    assert compared.logits < TOLERANCE
-    assert compared.probabilities < TOLERANCE
-    assert compared.mask > 0.995
-    assert compared.larger_mask > 0.97
+    assert_alike(compare(FOLDER, SHAPE))
 
 
 def test_the_plan_is_nnunets() -> None:
@@ -138,12 +125,12 @@ def test_how_files_lay_is_asked_for_where_nnunet_does_not_say(folder: Path) -> N
     told = read(folder, orientation="ras")
     assert told.plan.orientation == "SAR"
     assert not told.notes
-    change_file(folder, "plans.json", image_reader_writer="NibabelIOWithReorient")
+    change_json(folder / "plans.json", image_reader_writer="NibabelIOWithReorient")
     assert read(folder).plan.orientation == "SAR"
 
 
 def test_transposed_axes_are_turned_back(folder: Path) -> None:
-    change_file(folder, "plans.json", transpose_forward=[1, 0, 2])
+    change_json(folder / "plans.json", transpose_forward=[1, 0, 2])
     plan = read(folder).plan
     assert plan.orientation == "PSL"
     assert plan.patch == (32, 24, 28)
@@ -221,7 +208,7 @@ def test_what_is_not_here_is_refused_by_name(
 
 def test_overlapping_regions_are_refused(folder: Path) -> None:
     labels = {"background": 0, "whole": [1, 2], "core": 2}
-    change_file(folder, "dataset.json", labels=labels)
+    change_json(folder / "dataset.json", labels=labels)
     with pytest.raises(Refused, match="overlapping regions"):
         read(folder)
 
