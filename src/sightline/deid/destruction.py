@@ -18,7 +18,7 @@ from sightline.errors import BadSettings, Refused
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import count_result_links, cut_result_links
 from sightline.settings import Settings
-from sightline.store.durable import overwrite, sync_folder, write_durably
+from sightline.store.durable import UNFINISHED, overwrite, sync_folder, write_durably
 
 _log = log.get("deid")
 
@@ -27,7 +27,7 @@ _SHORT = 16
 _NAMES = (KEY_FILE, NEXT_KEY_FILE, WORDS_FILE, PUBLIC_FILE)
 _FOLDERS = (RECORDS_DIR, NEXT_DIR, EARLIER_DIR, PROJECTS_DIR)
 # What a crash left of a file that was being made.
-_UNFINISHED = (".key-*", ".salt-*", ".incoming-*")
+_UNFINISHED = (".key-*", ".salt-*", f"{UNFINISHED}*")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,8 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-_UNFINISHED = ".incoming-"
+UNFINISHED = ".incoming-"
+"""How the names of files begin that have none yet."""
 
 
 class Unfinished:
@@ -21,7 +22,7 @@ class Unfinished:
     """
 
     def __init__(self, folder: Path, content: bytes, *, mode: int = 0o644) -> None:
-        self._path = folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
+        self._path = folder / f"{UNFINISHED}{secrets.token_hex(8)}"
         self._handle: int | None = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             with memoryview(content) as rest:
@@ -74,7 +75,7 @@ def write_durably(path: Path, content: bytes, *, mode: int = 0o644) -> None:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove files of a folder that never got their names; nobody may write there meanwhile."""
-    for path in folder.glob(f"{_UNFINISHED}*"):
+    for path in folder.glob(f"{UNFINISHED}*"):
         path.unlink()
     sync_folder(folder)
 
