@@ -1,11 +1,12 @@
 """Random patches of CT-like volumes, delivered to the training process: ours beside peers.
 
 Every contender is a process of its own that delivers float32 scaled images and integer masks; they
-take turns on the same volumes, in rounds whose order turns. Times are medians of the rounds, by the
-clock and by the processor (the processor's time counts all processes of a contender, for a machine
-that others share). Warm is what has delivered for twenty seconds before; cold is what the system,
-and whatever a contender keeps in memory, has forgotten. Each peer runs the best configuration that
-its documentation gives; see docs/performance.md.
+take turns on the same volumes, in rounds whose order turns, each when the one before has filled its
+queues and rests. Times are medians of the rounds, by the clock and by the processor (the
+processor's time counts all processes of a contender, for a machine that others share). Warm is what
+has delivered for twenty seconds before; cold is what the system, and whatever a contender keeps in
+memory, has forgotten. Each peer runs the best configuration that its documentation gives; see
+docs/performance.md.
 
 One JSON line a claim.
 """
@@ -32,6 +33,7 @@ from benchmarks.feed.contenders import (
     Store,
     installed,
     started,
+    wait_for_quiet,
 )
 from benchmarks.feed.volumes import Size
 
@@ -102,6 +104,7 @@ def measure(
         for turn in range(given.rounds):
             at = turn % max(len(running), 1)
             for each in running[at:] + running[:at]:
+                wait_for_quiet()
                 each.empty()
                 if is_cold:
                     store.forget(each.contender)

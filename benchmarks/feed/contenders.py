@@ -21,6 +21,7 @@ from benchmarks.feed.volumes import SPACING_MM, Size, write_plain
 ROOT = Path(__file__).parent.parent.parent
 _HERE = Path(__file__).parent
 _WARM_UP_PATCHES = 16
+_LOOK_S, _QUIET_SHARE, _MOST_QUIET_S = 0.25, 0.85, 30.0
 OURS, HOST, NUMPY = "sightline", "sightline, host", "numpy in memory"
 NNUNET, MONAI = "nnU-Net", "MONAI CacheDataset"
 
@@ -188,6 +189,22 @@ class Running:
                 told: dict[str, float] = json.loads(line)
                 return told
         sys.exit(f"{self.contender.name} ended with {self._process.wait()}")
+
+
+def wait_for_quiet() -> None:
+    """Wait until whoever delivered before has filled its queues: half a minute at most."""
+    until = time.monotonic() + _MOST_QUIET_S
+    while time.monotonic() < until:
+        before = _idle_s()
+        time.sleep(_LOOK_S)
+        if _idle_s() - before >= _QUIET_SHARE * _LOOK_S * len(os.sched_getaffinity(0)):
+            return
+
+
+def _idle_s() -> float:
+    """Return how long the processors had nothing to do so far, together."""
+    idle, waiting = Path("/proc/stat").read_text(encoding="ascii").split()[4:6]
+    return (int(idle) + int(waiting)) / os.sysconf("SC_CLK_TCK")
 
 
 def installed(contenders: Sequence[Contender]) -> list[Contender]:

@@ -167,9 +167,12 @@ def test_what_is_read_once_takes_no_memory(array: StoredArray, folder: Path) -> 
     cache.close()
 
 
-def test_who_reads_a_chunk_does_not_mind_who_decodes_it_again(tmp_path: Path, folder: Path) -> None:
+@pytest.mark.parametrize("kind", [np.uint8, np.int16])
+def test_who_reads_a_chunk_does_not_mind_who_decodes_it_again(
+    tmp_path: Path, folder: Path, kind: type[np.generic]
+) -> None:
     random = np.random.default_rng(1)
-    voxels = (random.random((64, 400, 400)) < 0.2).cumsum(axis=2).astype(np.uint8)
+    voxels = (random.random((64, 400, 400)) < 0.2).cumsum(axis=2).astype(kind)
     write_array(tmp_path / "mask", voxels, {})
     mask = StoredArray.open(tmp_path / "mask")
     cache = DecodedCache(folder, 64 * MIB)

@@ -4,9 +4,8 @@ import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Iterator
 from types import ModuleType
-from typing import Any, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +22,6 @@ _COMPILED_TYPES = frozenset({"u1", "i1", "u2", "i2"})
 _COMPILER = ("numba", "lz4")
 _AS_STORED = (0.0, 0.0, 0.0, 0.0)
 _NOTHING = KeptChunks.nothing()
-_NO_FILE = np.frombuffer(b"\0", np.uint8)[:0]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,8 +84,23 @@ class BoxReader:
             _read_by_tensorstore(array, bounds, place)
             return
         decoded = self._cache.of(array) if self._cache else _NOTHING
-        for shard in _shards(array, bounds):
-            self._read_shard(shard, place, decoded, stored=array.dtype)
+        shards = _shards(array, bounds)
+        what = (array.dtype.itemsize, array.dtype.kind == "i")
+        where = (place.target.view(np.uint8), place.first, np.array(place.strides))
+        scale = np.array(place.scale or _AS_STORED)
+        kept = (decoded.grid, decoded.flags, decoded.chunks)
+        while True:
+            state, which = self._decode.read_shards(*shards, *what, *where, scale, *kept)
+            if state == self._decode.SOUND:
+                return
+            if state != self._decode.NOT_OPENED:
+                raise _damaged(array, is_cut_short=state == self._decode.CUT_SHORT)
+            if not _is_missing(shards.paths[which]):
+                raise OSError(
+                    f"a file of array {array.path.name[:12]} is there and does not open; "
+                    "a process may hold too many files open (see `ulimit -n`)"
+                )
+            shards = shards.without(which)
 
     def expect(self, array: StoredArray, bounds: Bounds) -> None:
         """Let the system fetch a box from the disk; does not wait for it."""
@@ -95,80 +108,59 @@ class BoxReader:
             return
         if self._cache and self._cache.is_whole(array):
             return
-        for shard in _shards(array, bounds):
-            self._decode.expect_shard(shard.path, shard.corner, shard.chunks, shard.box)
-
-    def _read_shard(
-        self, shard: "_Shard", place: Place, decoded: KeptChunks, *, stored: np.dtype[Any]
-    ) -> None:
-        decode = self._decode
-        if decode is None:
-            raise AssertionError("only the compiled reader knows shards")
-        what = (shard.corner, shard.chunks, shard.box, stored.itemsize, stored.kind == "i")
-        where = (place.target.view(np.uint8), place.first, np.array(place.strides))
-        scale = np.array(place.scale or _AS_STORED)
-        kept = (decoded.grid, decoded.flags, decoded.chunks)
-        state = decode.read_shard(shard.path, *what, *where, scale, *kept)
-        if state == decode.NOT_OPENED:
-            path = _NO_FILE if _is_missing(shard.path) else shard.path
-            state = decode.read_shard(path, *what, *where, scale, *kept)
-        if state == decode.NOT_OPENED:
-            raise OSError(
-                f"a file of array {shard.array[:12]} is there and does not open; "
-                "a process may hold too many files open (see `ulimit -n`)"
-            )
-        if state != decode.SOUND:
-            problem = "is cut short" if state == decode.CUT_SHORT else "does not match its checksum"
-            raise DamagedObject(
-                f"a chunk of array {shard.array[:12]} {problem}",
-                hint="`sightline verify` names the series; `--repair-from BACKUP` mends it.",
-            )
+        self._decode.expect_shards(*_shards(array, bounds))
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class _Shard:
-    """One shard that a box touches.
+class _Shards(NamedTuple):
+    """The shards that a box touches, as the compiled reader takes them.
 
     Attributes:
-        array: name of the array.
-        path: as bytes that end in 0.
-        corner: first index of the shard in the array.
-        chunks: inner chunks along each axis.
+        paths: uint8 (count, length): each as bytes that end in 0; empty where there is no file.
+        corners: (count, 3): first index of each in the array.
+        chunks: inner chunks of a shard along each axis.
         box: (2, 3): where the box begins and ends in the array.
     """
 
-    array: str
-    path: npt.NDArray[np.uint8]
-    corner: npt.NDArray[np.int64]
+    paths: npt.NDArray[np.uint8]
+    corners: npt.NDArray[np.int64]
     chunks: npt.NDArray[np.int64]
     box: npt.NDArray[np.int64]
 
+    def without(self, number: int) -> Self:
+        """Return them with one of which there is no file."""
+        paths = self.paths.copy()
+        paths[number] = 0
+        return self._replace(paths=paths)
 
-def _shards(array: StoredArray, bounds: Bounds) -> Iterator[_Shard]:
+
+def _shards(array: StoredArray, bounds: Bounds) -> _Shards:
     if array.shard is None:
         raise AssertionError("the compiled reader was not asked whether it reads this array")
-    lengths, chunks = _lengths(array.shard)
-    box = np.array(bounds, dtype=np.int64).T.copy()
-    numbers = [
-        range(start // length, (stop - 1) // length + 1)
-        for (start, stop), length in zip(bounds, array.shard, strict=True)
-    ]
-    name, folder = array.path.name, f"{array.path}/c"
-    for a, b, c in itertools.product(*numbers):
-        yield _Shard(
-            array=name,
-            # As text: joining paths takes longer than reading a small image.
-            path=np.frombuffer(os.fsencode(f"{folder}/{a}/{b}/{c}\0"), np.uint8),
-            corner=np.array((a, b, c), dtype=np.int64) * lengths,
-            chunks=chunks,
-            box=box,
-        )
+    (a, b), (c, d), (e, f) = bounds
+    slices, rows, columns = array.shard
+    numbers = (
+        (a // slices, (b - 1) // slices + 1),
+        (c // rows, (d - 1) // rows + 1),
+        (e // columns, (f - 1) // columns + 1),
+    )
+    paths, corners, chunks = _files(str(array.path), array.shard, numbers)
+    return _Shards(paths, corners, chunks, np.array([[a, c, e], [b, d, f]], np.int64))
 
 
-@functools.cache
-def _lengths(shard: tuple[int, ...]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+# Looking up what was made before takes a fifth of making it, for a patch as for a small image.
+@functools.lru_cache(maxsize=8192)
+def _files(
+    folder: str, shard: tuple[int, int, int], numbers: Bounds
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return paths, corners and chunks of the shards with these numbers."""
     lengths = np.array(shard, dtype=np.int64)
-    return lengths, lengths // INNER_CHUNK
+    which = list(itertools.product(*(range(*each) for each in numbers)))
+    names = [os.fsencode(f"{folder}/c/{a}/{b}/{c}\0") for a, b, c in which]
+    longest = max(map(len, names))
+    paths = np.zeros((len(names), longest), np.uint8)
+    for path, name in zip(paths, names, strict=True):
+        path[: len(name)] = np.frombuffer(name, np.uint8)
+    return paths, np.array(which, np.int64) * lengths, lengths // INNER_CHUNK
 
 
 def _is_missing(path: npt.NDArray[np.uint8]) -> bool:
@@ -178,10 +170,18 @@ def _is_missing(path: npt.NDArray[np.uint8]) -> bool:
         OSError: It is there and cannot be opened.
     """
     try:
-        os.close(os.open(path[:-1].tobytes(), os.O_RDONLY))
+        os.close(os.open(path.tobytes().rstrip(b"\0"), os.O_RDONLY))
     except FileNotFoundError:
         return True
     return False
+
+
+def _damaged(array: StoredArray, *, is_cut_short: bool) -> DamagedObject:
+    problem = "is cut short" if is_cut_short else "does not match its checksum"
+    return DamagedObject(
+        f"a chunk of array {array.path.name[:12]} {problem}",
+        hint="`sightline verify` names the series; `--repair-from BACKUP` mends it.",
+    )
 
 
 def _read_by_tensorstore(array: StoredArray, bounds: Bounds, place: Place) -> None:

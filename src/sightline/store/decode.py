@@ -52,6 +52,9 @@ if _LIBRARY is None or _LIBRARY.origin is None:
     raise ImportError("the lz4 package has no compiled part")
 binding.load_library_permanently(_LIBRARY.origin)
 _decompress = types.ExternalFunction(
+    "LZ4_decompress_safe", types.int32(types.voidptr, types.voidptr, types.int32, types.int32)
+)
+_decompress_part = types.ExternalFunction(
     "LZ4_decompress_safe_partial",
     types.int32(types.voidptr, types.voidptr, types.int32, types.int32, types.int32),
 )
@@ -196,15 +199,25 @@ def _little_endian(content, at, count):
 
 @njit(nogil=True, cache=True)
 def _lz4(source, start, stop, target, at, count, limit):
-    """Decode the first `count` bytes of an LZ4 block into `target[at:limit]`; tell success."""
+    """Decode at least the first `count` bytes of an LZ4 block, of all that fill `target[at:limit]`.
+
+    Tells success.
+    """
     size, wanted, room = np.int32(stop - start), np.int32(count), np.int32(limit - at)
-    done = _decompress(_pointer(source, start), _pointer(target, at), size, wanted, room)
+    # What repeats itself the library decodes ten times faster whole than in part.
+    if wanted == room or size * 4 < room:
+        return _decompress(_pointer(source, start), _pointer(target, at), size, room) == room
+    done = _decompress_part(_pointer(source, start), _pointer(target, at), size, wanted, room)
     return done == wanted
 
 
 @njit(nogil=True, cache=True)
-def _blosc(source, size, width, planes, chunk, wanted):
-    """Decode the first `wanted` voxels of a chunk; tell whether its frame is one that we write."""
+def _blosc(source, size, width, planes, chunk, wanted, is_shared):
+    """Decode the first `wanted` voxels of a chunk; tell whether its frame is one that we write.
+
+    Nothing but its voxels is ever written into a chunk that is shared: others may read already
+    what somebody has decoded into the same place.
+    """
     if size < _BLOSC_HEADER or np.int64(source[3]) != width:
         return False
     flags = np.int64(source[2])
@@ -229,37 +242,55 @@ def _blosc(source, size, width, planes, chunk, wanted):
         at = _little_endian(source, table, 4)
         is_split = flags & 16 == 0 and length == block and block // width >= 128
         parts = width if is_split else 1
-        part = length // parts
-        # Shuffled bytes are decoded aside and then joined; others go where they belong at once.
-        out, into = (planes, np.int64(0)) if is_shuffled else (chunk, first)
-        # Of each part only what the wanted voxels need; a block of a chunk that is cut short at
-        # the end of the array is mostly what nobody asks for.
-        count = part
-        if is_shuffled == (parts > 1):
-            count = min(part, wanted - first // width if is_shuffled else wanted * width - first)
-        for index in range(parts):
-            if at < 0 or at + 4 > size:
-                return False
-            stored = _little_endian(source, at, 4)
-            at += 4
-            if stored < 0 or at + stored > size:
-                return False
-            begin, end = into + index * part, into + (index + 1) * part
-            if stored == part:
-                _copy_exactly(out, begin, source, at, count)
-            elif not _lz4(source, at, at + stored, out, begin, count, end):
-                return False
-            at += stored
-        if is_shuffled:
-            _join(planes, chunk, first, length // 2, min(length // 2, wanted - first // 2))
+        what = (first, length, width, parts, is_shuffled)
+        if not _block(source, size, at, what, planes, chunk, wanted, is_shared):
+            return False
     return True
 
 
 @njit(nogil=True, cache=True)
-def _join(planes, chunk, first, count, wanted):
-    """Undo the shuffle of two-byte voxels: the low bytes lie together, then the high ones."""
-    low, high = planes[:count], planes[count : 2 * count]
-    pairs = chunk[first : first + 2 * count].view(np.uint16)
+def _block(source, size, at, what, planes, chunk, wanted, is_shared):
+    """Decode the block of a frame that begins at `at` to its place in a chunk; tell success."""
+    first, length, width, parts, is_shuffled = what
+    part = length // parts
+    # Shuffled bytes are decoded aside and then joined. Others go where they belong at once, but
+    # LZ4 writes beyond where it is.
+    is_aside = is_shuffled or is_shared
+    out, into = (planes, np.int64(0)) if is_aside else (chunk, first)
+    low, high = planes[: length // 2], planes[length // 2 : length]
+    # Of each part only what the wanted voxels need; a block of a chunk that is cut short at the
+    # end of the array is mostly what nobody asks for.
+    count = part
+    if is_shuffled == (parts > 1):
+        count = min(part, wanted - first // width if is_shuffled else wanted * width - first)
+    for index in range(parts):
+        if at < 0 or at + 4 > size:
+            return False
+        stored = _little_endian(source, at, 4)
+        at += 4
+        if stored < 0 or at + stored > size:
+            return False
+        begin, end = into + index * part, into + (index + 1) * part
+        if stored == part and is_shuffled and parts == 2:
+            # Joined from where it lies.
+            low = source[at : at + part] if index == 0 else low
+            high = source[at : at + part] if index == 1 else high
+        elif stored == part:
+            _copy_exactly(out, begin, source, at, count)
+        elif not _lz4(source, at, at + stored, out, begin, count, end):
+            return False
+        at += stored
+    if is_shuffled:
+        _join(low, high, chunk, first, min(length // 2, wanted - first // 2))
+    elif is_aside:
+        _copy_exactly(chunk, first, planes, 0, length)
+    return True
+
+
+@njit(nogil=True, cache=True)
+def _join(low, high, chunk, first, wanted):
+    """Undo the shuffle of two-byte voxels, of which low and high bytes lie apart."""
+    pairs = chunk[first : first + 2 * low.size].view(np.uint16)
     for index in range(wanted):
         pairs[index] = np.uint16(low[index]) | np.uint16(high[index]) << np.uint16(8)
 
@@ -371,15 +402,15 @@ def _touched(corner, chunks, box):
 
 
 @njit(nogil=True, cache=True)
-def expect_shard(path, corner, chunks, box):
-    """Tell the system which bytes of a shard will be read; what lies in a row is told at once."""
-    file = _open(_pointer(path, 0), _READ_ONLY)
-    if file < 0:
-        return
-    index = np.empty(chunks[0] * chunks[1] * chunks[2] * _ENTRY + 4 + _SLACK, np.uint8)
-    if _read_index(file, _seek(file, 0, os.SEEK_END), index) == SOUND:
-        _announce(file, index, corner, chunks, box)
-    _close(file)
+def expect_shards(paths, corners, chunks, box):
+    """Tell the system which bytes of shards will be read; what lies in a row is told at once."""
+    for number in range(len(paths)):
+        file = _open(_pointer(paths[number], 0), _READ_ONLY)
+        if file >= 0:
+            index = np.empty(chunks[0] * chunks[1] * chunks[2] * _ENTRY + 4 + _SLACK, np.uint8)
+            if _read_index(file, _seek(file, 0, os.SEEK_END), index) == SOUND:
+                _announce(file, index, corners[number], chunks, box)
+            _close(file)
 
 
 @njit(nogil=True, cache=True)
@@ -409,13 +440,14 @@ def _longest(width):
 
 
 @njit(nogil=True, cache=True)
-def _read_chunk(file, at, stored, width, source, planes, chunk, wanted):
+def _read_chunk(file, at, stored, width, source, planes, chunk, wanted, is_shared):
     """Read the first `wanted` voxels of the chunk of `stored` bytes at `at` into `chunk`.
 
-    Where none is stored they are zeros.
+    Where none is stored they are zeros, as shared memory is from the start.
     """
     if stored == -1:
-        chunk[:] = 0
+        if not is_shared:
+            chunk[: VOXELS * width] = 0
         return SOUND
     if stored < 4 or stored > _longest(width):
         return DAMAGED
@@ -423,20 +455,21 @@ def _read_chunk(file, at, stored, width, source, planes, chunk, wanted):
         return CUT_SHORT
     if crc32c(source, 0, stored - 4) != _little_endian(source, stored - 4, 4):
         return DAMAGED
-    return SOUND if _blosc(source, stored - 4, width, planes, chunk, wanted) else DAMAGED
+    is_ours = _blosc(source, stored - 4, width, planes, chunk, wanted, is_shared)
+    return SOUND if is_ours else DAMAGED
 
 
 @njit(nogil=True, cache=True)
-def read_shard(
-    path, corner, chunks, box, width, is_signed, target, first, strides, scale, grid, flags, kept
+def read_shards(
+    paths, corners, chunks, box, width, is_signed, target, first, strides, scale, grid, flags, kept
 ):
-    """Read the part of a box that lies in one shard.
+    """Read the part of a box that lies in some shards.
 
     Args:
-        path: of the shard's file, as bytes that end in 0; empty where there is none, which reads
-            as 0.
-        corner: first index of the shard in the array.
-        chunks: how many inner chunks the shard has along each axis.
+        paths: uint8 (count, length): of the shards' files, as bytes that end in 0; empty where
+            there is none, which reads as 0.
+        corners: int64 (count, 3): first index of each shard in the array.
+        chunks: how many inner chunks a shard has along each axis.
         box: int64 (2, 3): first index of the box in the array, and where it ends.
         width: bytes of a stored voxel, 1 or 2.
         is_signed: whether it is a signed integer.
@@ -450,10 +483,14 @@ def read_shard(
         kept: bytes of the kept chunks.
 
     Returns:
-        SOUND, CUT_SHORT, DAMAGED or NOT_OPENED.
+        SOUND, CUT_SHORT, DAMAGED or NOT_OPENED, and of which shard; the last where all are sound.
     """
-    what = (corner, chunks, box, width, is_signed)
-    return _read_chunks(path, what, target, first, strides, scale, grid, flags, kept)
+    for number in range(len(paths)):
+        what = (corners[number], chunks, box, width, is_signed)
+        state = _read_chunks(paths[number], what, target, first, strides, scale, grid, flags, kept)
+        if state != SOUND:
+            return state, number
+    return SOUND, len(paths) - 1
 
 
 @njit(nogil=True, cache=True)
@@ -465,6 +502,7 @@ def _read_chunks(path, what, target, first, strides, scale, grid, flags, kept):
     chunk_bytes = VOXELS * width
     source = planes = chunk = index = np.empty(0, np.uint8)
     file, state, is_open = np.int32(-1), SOUND, False
+    is_shared = flags.size > 0
     where = np.empty(3, np.int64)
     for number in range(counts[0] * counts[1] * counts[2]):
         slab = begin[0] + number // (counts[1] * counts[2])
@@ -474,30 +512,29 @@ def _read_chunks(path, what, target, first, strides, scale, grid, flags, kept):
         where[2] = corner[2] + column * EDGE
         row = (origin[0] + slab) * grid[1] + origin[1] + line
         at = (row * grid[2] + origin[2] + column) * chunk_bytes
-        is_kept = flags.size and flags[at // chunk_bytes]
-        if is_kept:
+        chunk_now = kept[at : at + chunk_bytes] if is_shared else chunk
+        if is_shared and flags[at // chunk_bytes]:
             _fence()
-            chunk_now = kept[at : at + chunk_bytes]
         else:
             if not is_open:
                 # Nothing is opened where everything is kept.
                 is_open = True
                 source = np.empty(_longest(width) + _SLACK, np.uint8)
                 planes = np.empty(chunk_bytes + _SLACK, np.uint8)
-                chunk = np.empty(VOXELS * 2 + _SLACK, np.uint8)
                 file, index, state = _open_shard(path, chunks)
-            wanted = VOXELS if flags.size else _wanted(box, where)
+                if not is_shared:
+                    chunk_now = chunk = np.empty(VOXELS * 2 + _SLACK, np.uint8)
+            wanted = VOXELS if is_shared else _wanted(box, where)
             entry = ((slab * chunks[1] + line) * chunks[2] + column) * _ENTRY
             if state == SOUND:
-                state = _read_entry(file, index, entry, width, source, planes, chunk, wanted)
+                state = _read_entry(
+                    file, index, entry, width, source, planes, chunk_now, wanted, is_shared
+                )
             if state != SOUND:
                 break
-            if flags.size:
-                # Not decoded into: LZ4 writes beyond where it is, and others may read already.
-                _copy_exactly(kept, at, chunk, 0, chunk_bytes)
+            if is_shared:
                 _fence()
                 flags[at // chunk_bytes] = 1
-            chunk_now = chunk
         _place(chunk_now, width, is_signed, where, box, target, first, strides, scale)
     if file >= 0:
         _close(file)
@@ -508,7 +545,7 @@ def _read_chunks(path, what, target, first, strides, scale, grid, flags, kept):
 def _open_shard(path, chunks):
     """Open a shard and read its index; without a file, every chunk is zeros."""
     index = np.empty(chunks[0] * chunks[1] * chunks[2] * _ENTRY + 4 + _SLACK, np.uint8)
-    if not path.size:
+    if not path[0]:
         return np.int32(-1), index, SOUND
     file = _open(_pointer(path, 0), _READ_ONLY)
     if file < 0:
@@ -524,10 +561,8 @@ def _wanted(box, where):
 
 
 @njit(nogil=True, cache=True)
-def _read_entry(file, index, entry, width, source, planes, chunk, wanted):
+def _read_entry(file, index, entry, width, source, planes, chunk, wanted, is_shared):
     """Read the first `wanted` voxels of a chunk that the index tells of."""
-    if file < 0:
-        chunk[:] = 0
-        return SOUND
     at, stored = _little_endian(index, entry, 8), _little_endian(index, entry + 8, 8)
-    return _read_chunk(file, at, stored, width, source, planes, chunk, wanted)
+    stored = np.int64(-1) if file < 0 else stored
+    return _read_chunk(file, at, stored, width, source, planes, chunk, wanted, is_shared)
