@@ -7,8 +7,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from sightline import clock
 from sightline.archive.archive import Archive
@@ -18,6 +20,7 @@ from sightline.peers.dimse import echo, parse_destination
 from sightline.settings import Settings
 
 _START_TIMEOUT_S = 60.0
+_END_TIMEOUT_S = 60.0
 _LISTENS_S = 2.0
 _CLASSES = "ground_glass,consolidation"
 _SITE_A_PATIENTS = 14
@@ -46,19 +49,16 @@ class Demo:
         self._need_free_ports()
         self.say("Sightline demo: phantom patients only. Research use only.\n")
         began = clock.monotonic()
-        server = self._start_server()
         try:
-            with tempfile.TemporaryDirectory(prefix="sightline-demo-") as folder:
-                self._play(Path(folder))
-            self.say(f"\nDone in {(clock.monotonic() - began) / 60:.1f} minutes.")
-            self._say_where_to_look(keep_serving)
-            if keep_serving:
-                server.wait()
+            with _ended_as_by_hand(), self._server() as server:
+                with tempfile.TemporaryDirectory(prefix="sightline-demo-") as folder:
+                    self._play(Path(folder))
+                self.say(f"\nDone in {(clock.monotonic() - began) / 60:.1f} minutes.")
+                self._say_where_to_look(keep_serving)
+                if keep_serving:
+                    server.wait()
         except KeyboardInterrupt:
             self.say("Stopping.")
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(timeout=60)
 
     def _play(self, folder: Path) -> None:
         self._chapter("A first site sends studies, and its readers' masks")
@@ -117,13 +117,23 @@ class Demo:
                 hint=f"Its message stands above; the server's log is {self._log_file()}.",
             )
 
-    def _start_server(self) -> subprocess.Popen[bytes]:
+    @contextmanager
+    def _server(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Serve until the end of the block, however it ends."""
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.say("$ sightline up")
         with self._log_file().open("ab") as output:
             server = subprocess.Popen(  # noqa: S603 - our own command
                 self._command("up"), env=self._environment(), stdout=output, stderr=output
             )
+        try:
+            self._wait_for(server)
+            yield server
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(timeout=_END_TIMEOUT_S)
+
+    def _wait_for(self, server: subprocess.Popen[bytes]) -> None:
         deadline = clock.monotonic() + _START_TIMEOUT_S
         while not self._answers():
             if server.poll() is not None or clock.monotonic() > deadline:
@@ -133,7 +143,6 @@ class Demo:
                     hint=f"See {self._log_file()}; is another Sightline on these ports?",
                 )
             clock.pause(0.2)
-        return server
 
     def _answers(self) -> bool:
         try:
@@ -185,3 +194,18 @@ class Demo:
             self.say(
                 f"Look at it: {program} --data-dir {self.settings.data_dir} up, then open {url}"
             )
+
+
+@contextmanager
+def _ended_as_by_hand() -> Iterator[None]:
+    """Let whoever ends this process from outside leave nothing behind, as Ctrl-C does."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
