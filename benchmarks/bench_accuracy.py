@@ -34,6 +34,7 @@ from sightline.values.plan import Plan
 
 _WORST = 0.01
 _LEAST = 0.885
+_PLANS = {"its": "its own plan", "ours": "our network, patch and batch"}
 
 
 def main(arguments: list[str]) -> None:
@@ -42,6 +43,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--phantoms", type=int, default=0, help="so many instead of real crops")
+    names = "plans of nnU-Net: " + "; ".join(f"{key}, {name}" for key, name in _PLANS.items())
+    parser.add_argument("--plans", nargs="+", choices=_PLANS, default=list(_PLANS), help=names)
     given = parser.parse_args(arguments)
     pairs = phantoms(given.phantoms, (36, 50, 35)) if given.phantoms else real_pairs()
     learnt, held = split(pairs)
@@ -62,13 +65,17 @@ def main(arguments: list[str]) -> None:
             print("nnunetv2 is not installed: make .peers/nnunetv2/installed", file=sys.stderr)
             print(json.dumps({"name": "mean Dice, no peer is there"} | base))
             return
-        plans = {"its own plan": None, "our network, patch and batch": plan}
-        for number, (kind, own) in enumerate(plans.items()):
-            work = folder / str(number)
+        for kind in given.plans:
+            own = None if kind == "its" else plan
             peer, said = train_peer(
-                learnt, held, work, plan=own, minutes=given.minutes, device=given.device
+                learnt,
+                held,
+                folder / f"nnunet-{kind}",
+                plan=own,
+                minutes=given.minutes,
+                device=given.device,
             )
-            line = {"name": f"mean Dice at equal time beside nnU-Net v2, {kind}"}
+            line = {"name": f"mean Dice at equal time beside nnU-Net v2, {_PLANS[kind]}"}
             line |= base | compared(ours, peer) | {"peer did": said}
             print(json.dumps(line), flush=True)
 
