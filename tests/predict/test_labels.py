@@ -16,8 +16,10 @@ def highest(logits: torch.Tensor) -> torch.Tensor:
     return logits.argmax(dim=0).to(torch.uint8)
 
 
-def _everything(box: LogitsBox, shape: tuple[int, ...], ratio: tuple[float, ...]) -> torch.Tensor:
-    return torch.stack([_interpolated(logits, shape, ratio) for logits in box.logits])
+def _everything(
+    logits: torch.Tensor, shape: tuple[int, ...], ratio: tuple[float, ...]
+) -> torch.Tensor:
+    return torch.stack([_interpolated(each, shape, ratio) for each in logits])
 
 
 def _interpolated(
@@ -37,12 +39,13 @@ def test_the_winner_is_that_of_logits_interpolated_everywhere(
     random = np.random.default_rng(seed)
     coarse = (4, 6, 5)
     smooth = np.cumsum(random.normal(size=(classes, *coarse)), axis=1 + seed % 3)
+    logits = torch.from_numpy(smooth.astype(np.float32))
     box = LogitsBox(
-        logits=torch.from_numpy(smooth.astype(np.float32)), first=(0, 0, 0), grid_shape=coarse
+        slabs=logits.split(1 + seed % 4, dim=1), shape=coarse, first=(0, 0, 0), grid_shape=coarse
     )
     shape = tuple(max(1, round(n * r)) for n, r in zip(coarse, ratio, strict=True))
     mask = decide(box, shape=(shape[0], shape[1], shape[2]), ratio=ratio, winner_of=highest)
-    fine = _everything(box, shape, ratio)
+    fine = _everything(logits, shape, ratio)
     best = fine.max(dim=0).values
     chosen = fine.gather(0, torch.from_numpy(mask.astype(np.int64))[None])[0]
     # Rounding may decide between logits that are equal to the last bits, and nothing else.
@@ -53,7 +56,7 @@ def test_the_winner_is_that_of_logits_interpolated_everywhere(
 
 def test_the_same_grid_is_a_plain_argmax() -> None:
     logits = torch.randn((3, 5, 6, 7), generator=torch.Generator().manual_seed(0))
-    box = LogitsBox(logits=logits, first=(0, 0, 0), grid_shape=(5, 6, 7))
+    box = LogitsBox(slabs=[logits], shape=(5, 6, 7), first=(0, 0, 0), grid_shape=(5, 6, 7))
     mask = decide(box, shape=(5, 6, 7), ratio=(1, 1, 1), winner_of=highest)
     assert (mask == logits.argmax(dim=0).numpy()).all()
 
@@ -61,7 +64,7 @@ def test_the_same_grid_is_a_plain_argmax() -> None:
 def test_outside_the_box_nothing_is_found() -> None:
     logits = torch.zeros((2, 2, 3, 2))
     logits[1] = 1
-    box = LogitsBox(logits=logits, first=(1, 0, 2), grid_shape=(4, 3, 6))
+    box = LogitsBox(slabs=[logits], shape=(2, 3, 2), first=(1, 0, 2), grid_shape=(4, 3, 6))
     mask = decide(box, shape=(8, 6, 12), ratio=(2.0, 2.0, 2.0), winner_of=highest)
     where = np.argwhere(mask)
     assert where.min(axis=0).tolist() == [2, 0, 4]

@@ -66,7 +66,8 @@ def test_it_comes_back_on_the_grid_of_the_volume() -> None:
         outputs=2,
     )
     manifest = ModelManifest(recipe="", plan=plan, classes=plan.classes, weights_digest="")
-    model = Model(network=Corner(), manifest=manifest, device=torch.device("cpu"))
+    corner = Corner()
+    model = Model(network=corner, manifest=manifest, device=torch.device("cpu"), look=corner)
     # Twice as fine, one side longer than the patch, and rows counted backwards.
     shape = (1, 96, 120)
     affine = np.eye(4)

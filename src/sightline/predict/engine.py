@@ -1,17 +1,17 @@
 """A model applied to a volume."""
 
-import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from sightline.errors import Refused
+from sightline.predict.backends.contract import Look
 from sightline.predict.labels import LogitsBox, decide
 from sightline.predict.model import Model
-from sightline.predict.windows import slide
-from sightline.prepare.grid import Lerp, NetworkGrid, positions
+from sightline.predict.windows import Sliding, corners, mirrored, padded, slide, stitched
+from sightline.prepare.grid import Lerp, positions
 from sightline.prepare.image import PreparedImage, prepare_image
 from sightline.tasks.contract import TASKS, Peak
 from sightline.values.answer import Answer
@@ -51,27 +51,46 @@ def answer(model: Model, volume: Volume) -> Answer:
     prepared = prepare_image(volume, plan, is_whole=task.answers == "each patch")
     if task.answers == "each patch":
         image = whole(prepared.image, plan.patch).to(model.device)
-        with torch.inference_mode():
-            logits = _mirrored(lambda view: model.network(view[None, None])[0].float(), image, plan)
+        logits = _look(model)(image[None, None])[0]
         return Answer(numbers=task.decode(logits.cpu(), plan).numbers)
-    image, first = prepared.image.to(model.device), prepared.first
-
-    def look(view: torch.Tensor) -> torch.Tensor:
-        return slide(model.network, view, patch=plan.patch, overlap=plan.overlap)
-
-    with torch.inference_mode():
-        logits = _mirrored(look, image, plan).cpu()
-    box = LogitsBox(logits=logits, first=first, grid_shape=prepared.grid.shape)
+    sliding = Sliding(
+        patch=plan.patch,
+        overlap=plan.overlap,
+        outputs=plan.output_count,
+        # Of a mask nothing is a class; of an image it is a value like any other.
+        air=prepared.air if task.needs == "mask" else None,
+    )
     if task.needs == "mask":
-        return Answer(segmentation=_drawn(model, volume, grid=prepared.grid, box=box))
+        return Answer(segmentation=_drawn(model, volume, prepared, sliding=sliding))
+    logits = slide(_look(model), prepared.image.to(model.device), sliding).cpu()
     decoded = task.decode(logits, plan)
     if decoded.image is not None:
-        return Answer(image=_made(decoded.image, volume, prepared, first=first))
-    return Answer(places=_places(decoded.peaks, volume, grid=prepared.grid, plan=plan, first=first))
+        return Answer(image=_made(decoded.image, volume, prepared))
+    return Answer(places=_places(decoded.peaks, volume, prepared, plan=plan))
 
 
-def _drawn(model: Model, volume: Volume, *, grid: NetworkGrid, box: LogitsBox) -> Segmentation:
+def windows_of(model: Model, volume: Volume, count: int = 3) -> list[torch.Tensor]:
+    """Return some of the windows of a volume that a model is asked for, as it is asked for them."""
     plan = model.manifest.plan
+    if TASKS.get(plan.task).answers == "each patch":
+        image = prepare_image(volume, plan, is_whole=True).image
+        return [whole(image, plan.patch)[None, None].to(model.device)]
+    image = padded(prepare_image(volume, plan).image, plan.patch)
+    slices, rows, columns = image.shape
+    placed = list(corners((slices, rows, columns), plan.patch, plan.overlap))
+    chosen = placed[:: max(1, len(placed) // count)][-count:]
+    boxes = [tuple(slice(a, a + n) for a, n in zip(at, plan.patch, strict=True)) for at in chosen]
+    return [image[box][None, None].to(model.device) for box in boxes]
+
+
+def _look(model: Model) -> Look:
+    return mirrored(model.look, model.manifest.plan.mirror_axes)
+
+
+def _drawn(
+    model: Model, volume: Volume, prepared: PreparedImage, *, sliding: Sliding
+) -> Segmentation:
+    plan, grid = model.manifest.plan, prepared.grid
     decode = TASKS.get(plan.task).decode
 
     def winner_of(logits: torch.Tensor) -> torch.Tensor:
@@ -80,6 +99,13 @@ def _drawn(model: Model, volume: Volume, *, grid: NetworkGrid, box: LogitsBox) -
             raise AssertionError("a task that needs a mask answers with one")
         return classes
 
+    image = prepared.image.to(model.device)
+    box = LogitsBox(
+        slabs=stitched(_look(model), image, sliding),
+        shape=prepared.shape,
+        first=prepared.first,
+        grid_shape=grid.shape,
+    )
     mask = decide(box, shape=grid.source_shape, ratio=grid.ratio, winner_of=winner_of)
     return Segmentation(
         mask=grid.restore(mask),
@@ -100,24 +126,24 @@ def whole(image: torch.Tensor, patch: Triple) -> torch.Tensor:
     return torch.nn.functional.pad(image, sides)
 
 
-def _made(image: torch.Tensor, volume: Volume, prepared: PreparedImage, *, first: Triple) -> Voxels:
+def _made(image: torch.Tensor, volume: Volume, prepared: PreparedImage) -> Voxels:
     """Bring an image back to the grid and the unit of the volume."""
     grid, scaling = prepared.grid, prepared.scaling
     for axis, (count, ratio) in enumerate(zip(grid.source_shape, grid.ratio, strict=True)):
-        at = positions(count, 1 / ratio) - first[axis]
+        at = positions(count, 1 / ratio) - prepared.first[axis]
         image = Lerp.at(at, image.shape[axis]).along(image, axis)
     stored = grid.restore((image * scaling.width + scaling.centre).numpy())
     return (stored * volume.slope + volume.intercept).astype(np.float32)
 
 
 def _places(
-    peaks: Sequence[Peak], volume: Volume, *, grid: NetworkGrid, plan: Plan, first: Triple
+    peaks: Sequence[Peak], volume: Volume, prepared: PreparedImage, *, plan: Plan
 ) -> tuple[Place, ...]:
     """Bring places of the network's grid to the patient."""
-    to_source, to_patient = grid.to_source(), volume.geometry.matrix
+    to_source, to_patient = prepared.grid.to_source(), volume.geometry.matrix
     places = []
     for peak in peaks:
-        index = np.array([*np.add(peak.index, first), 1.0])
+        index = np.array([*np.add(peak.index, prepared.first), 1.0])
         x, y, z, _ = (to_patient @ np.array([*(to_source @ index), 1.0])).tolist()
         height, depth, width = np.multiply(peak.size, plan.spacing_mm).tolist()
         places.append(
@@ -129,18 +155,3 @@ def _places(
             )
         )
     return tuple(places)
-
-
-def _mirrored(
-    look: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, plan: Plan
-) -> torch.Tensor:
-    """Average the logits of an image and of its mirror images along the plan's axes."""
-    total, looks = look(image), 1
-    for count in range(1, len(plan.mirror_axes) + 1):
-        for axes in itertools.combinations(plan.mirror_axes, count):
-            logits = look(image.flip(axes))
-            # Logits have outputs before the axes; those of a whole image have no axes.
-            total += logits.flip([axis + 1 for axis in axes]) if logits.dim() > 1 else logits
-            looks += 1
-    total /= looks
-    return total

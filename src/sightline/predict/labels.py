@@ -7,16 +7,22 @@ only at the voxels in them.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from sightline.predict.cells import fill, mix, put, settle
 from sightline.prepare.grid import Lerp, positions
 from sightline.values.arrays import Mask
 from sightline.values.plan import SpacingMm, Triple
 
 _HALF = 0.5
+_Indices: TypeAlias = npt.NDArray[np.int64]
+Winner: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,23 +30,20 @@ class LogitsBox:
     """Logits of a part of a network's grid.
 
     Attributes:
-        logits: (outputs, slices, rows, columns).
+        slabs: (outputs, slices, rows, columns) each, that follow one another; asked for one at a
+            time, when those before are used.
+        shape: of the part.
         first: index in the grid of the part's first voxel.
         grid_shape: of the whole grid.
     """
 
-    logits: torch.Tensor
+    slabs: Iterable[torch.Tensor]
+    shape: Triple
     first: Triple
     grid_shape: Triple
 
 
-def decide(
-    box: LogitsBox,
-    *,
-    shape: Triple,
-    ratio: SpacingMm,
-    winner_of: Callable[[torch.Tensor], torch.Tensor],
-) -> Mask:
+def decide(box: LogitsBox, *, shape: Triple, ratio: SpacingMm, winner_of: Winner) -> Mask:
     """Return the winning class of every voxel of the fine grid; 0 outside the box.
 
     Args:
@@ -51,63 +54,98 @@ def decide(
             one class, their mixture does.
     """
     mask = np.zeros(shape, dtype=np.uint8)
-    winner = winner_of(box.logits)
-    spans, lerps = [], []
+    spans, lines = [], []
     for axis in range(3):
-        span, lerp = _within(box, axis, count=shape[axis], ratio=ratio[axis])
+        span, line = _within(box, axis, count=shape[axis], ratio=ratio[axis])
         spans.append(span)
-        lerps.append(lerp)
+        lines.append(line)
     inside = mask[spans[0], spans[1], spans[2]]
     if inside.size == 0:
         return mask
-    disagree = _disagree(winner)
-    flat_slices, rows, columns = lerps
-    for index in range(inside.shape[0]):
-        low, high = int(flat_slices.low[index]), int(flat_slices.high[index])
-        plane = winner[low][rows.low][:, columns.low]
-        undecided = disagree[low][rows.low][:, columns.low].nonzero()
-        if undecided.numel():
-            weight = flat_slices.weight[index]
-            logits = torch.lerp(box.logits[:, low], box.logits[:, high], weight)
-            at = _interpolated(logits, rows, columns, places=undecided)
-            plane[undecided[:, 0], undecided[:, 1]] = winner_of(at)
-        inside[index] = plane.cpu().numpy()
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        done = 0
+        for layer in _layers(box, lines, winner_of):
+            # What lies above the last coarse slice of a layer waits for the next one.
+            stop = int(np.searchsorted(lines[0].high, layer.stop))
+
+            def draw(index: int, layer: _Layer = layer) -> None:
+                layer.draw(inside[index], index, lines=lines)
+
+            list(threads.map(draw, range(done, stop)))
+            done = stop
     return mask
 
 
-def _within(box: LogitsBox, axis: int, *, count: int, ratio: float) -> tuple[slice, Lerp]:
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    """Of each fine voxel along one axis: the coarse ones around it, and the share of the higher."""
+
+    low: _Indices
+    high: _Indices
+    share: npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Layer:
+    """Coarse slices that lie together.
+
+    Attributes:
+        first: index of the first in the box.
+        logits: float32 (outputs, slices, rows, columns).
+        cells: as `settle` writes them.
+    """
+
+    first: int
+    logits: npt.NDArray[np.float32]
+    cells: npt.NDArray[np.int16]
+    winner_of: Winner
+
+    @property
+    def stop(self) -> int:
+        return self.first + len(self.cells)
+
+    def draw(self, plane: Mask, index: int, *, lines: list[_Line]) -> None:
+        """Draw one fine plane."""
+        slices, rows, columns = lines
+        low, high = slices.low[index] - self.first, slices.high[index] - self.first
+        cells = self.cells[low]
+        count = fill(cells, rows.low, columns.low, plane)
+        if not count:
+            return
+        mixed = np.empty((len(self.logits), count), np.float32)
+        around = (low, high, slices.share[index])
+        across = [(line.low, line.high, line.share) for line in (rows, columns)]
+        mix(self.logits, cells, around, *across, mixed)
+        put(cells, rows.low, columns.low, self.winner_of(torch.from_numpy(mixed)).numpy(), plane)
+
+
+def _layers(box: LogitsBox, lines: list[_Line], winner_of: Winner) -> Iterator[_Layer]:
+    """Settle the cells of each slab, and of those between it and the one before."""
+    step = np.array([bool(line.share.any()) for line in lines], np.int64)
+    first, before, won = 0, None, None
+    for slab in box.slabs:
+        winners = winner_of(slab).cpu().numpy()
+        logits = slab.cpu().numpy()
+        if before is not None and won is not None:
+            logits = np.concatenate([before, logits], axis=1)
+            winners = np.concatenate([won, winners])
+        cells = np.empty(winners.shape, np.int16)
+        settle(winners, step, cells)
+        yield _Layer(first=first, logits=logits, cells=cells, winner_of=winner_of)
+        before, won = logits[:, -1:].copy(), winners[-1:]
+        first += len(winners) - 1
+
+
+def _within(box: LogitsBox, axis: int, *, count: int, ratio: float) -> tuple[slice, _Line]:
     """Find the fine voxels that lie in the box along one axis, and their coarse neighbours."""
-    size = box.logits.shape[axis + 1]
+    size = box.shape[axis]
     at = positions(count, 1 / ratio) - box.first[axis]
     is_in_box = at >= -_HALF
     # Rounding of shapes may leave the last fine voxels beyond the last coarse one.
     if box.first[axis] + size < box.grid_shape[axis]:
         is_in_box &= at < size - _HALF
     chosen = is_in_box.nonzero().flatten()
-    if chosen.numel() == 0:
-        return slice(0, 0), Lerp.at(at[:0], size)
-    start, stop = int(chosen[0]), int(chosen[-1]) + 1
-    return slice(start, stop), Lerp.at(at[start:stop], size)
-
-
-def _disagree(winner: torch.Tensor) -> torch.Tensor:
-    """Mark the cells, by their first corner, whose corners differ in winner."""
-    lowest, highest = winner, winner
-    for axis in range(3):
-        size = winner.shape[axis]
-        after = torch.arange(1, size + 1).clamp(max=size - 1)
-        lowest = torch.minimum(lowest, lowest.index_select(axis, after))
-        highest = torch.maximum(highest, highest.index_select(axis, after))
-    return lowest != highest
-
-
-def _interpolated(
-    logits: torch.Tensor, rows: Lerp, columns: Lerp, *, places: torch.Tensor
-) -> torch.Tensor:
-    """Interpolate (outputs, rows, columns) at some places of a fine plane."""
-    row, column = places[:, 0], places[:, 1]
-    across = columns.weight[column]
-    near, far = columns.low[column], columns.high[column]
-    upper = torch.lerp(logits[:, rows.low[row], near], logits[:, rows.low[row], far], across)
-    lower = torch.lerp(logits[:, rows.high[row], near], logits[:, rows.high[row], far], across)
-    return torch.lerp(upper, lower, rows.weight[row])
+    start, stop = (int(chosen[0]), int(chosen[-1]) + 1) if len(chosen) else (0, 0)
+    lerp = Lerp.at(at[start:stop], size)
+    line = _Line(low=lerp.low.numpy(), high=lerp.high.numpy(), share=lerp.weight.numpy())
+    return slice(start, stop), line

@@ -11,10 +11,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import nn
 
-from sightline.errors import DamagedObject
+from sightline.errors import DamagedObject, MissingExtra
 from sightline.networks.contract import build_network
 from sightline.networks.framed import lay_out
 from sightline.networks.weights import load_tensors, tensors_of
+from sightline.predict.backends.contract import BACK_ENDS, EXACT, Look
 from sightline.predict.ensemble import Ensemble
 from sightline.values.plan import Plan
 from sightline.values.recipe import Recipe
@@ -91,11 +92,18 @@ class ModelManifest:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """A network with its weights, in evaluation mode."""
+    """A network with its weights, in evaluation mode.
+
+    Attributes:
+        look: the network as its back end runs it.
+        back_end: name of that.
+    """
 
     network: nn.Module
     manifest: ModelManifest
     device: torch.device
+    look: Look
+    back_end: str = EXACT
 
     @classmethod
     def load(cls, weights: Path, manifest: ModelManifest) -> Self:
@@ -125,7 +133,24 @@ class Model:
         """Take a network as it is, on the device where its weights lie."""
         device = next(network.parameters()).device
         lay_out(network)
-        return cls(network=network.eval(), manifest=manifest, device=device)
+        network.eval()
+        look = BACK_ENDS.get(EXACT).ready(network, torch.empty(0))
+        return cls(network=network, manifest=manifest, device=device, look=look)
+
+    def by(self, name: str) -> Self:
+        """Return this model made ready by another back end; it may take a minute.
+
+        Raises:
+            UnknownName: There is no such back end.
+            MissingExtra: It does not run on this device of this machine.
+        """
+        kind, plan = BACK_ENDS.get(name), self.manifest.plan
+        why = kind.missing(self.device)
+        if why:
+            raise MissingExtra(f"{kind.title} cannot be had here", hint=f"Reason: {why}.")
+        shape = (1, plan.input_channels, *plan.patch)
+        look = kind.ready(self.network, torch.zeros(shape, device=self.device))
+        return dataclasses.replace(self, look=look, back_end=name)
 
 
 def weights_bytes(network: nn.Module, classes: tuple[str, ...]) -> bytes:

@@ -18,14 +18,19 @@ _BODY_HU = -500.0
 _MARGIN = 4
 
 
-def body_box(volume: Volume, grid: NetworkGrid, plan: Plan) -> GridBox:
-    """Find the part of the grid to look at; all of it where a plan's window does not tell air."""
+def air_of(volume: Volume, plan: Plan) -> float | None:
+    """Return the stored value at and below which there is air; None where a plan does not tell."""
     window = plan.intensity.window
     is_measured = plan.modality == "CT" and plan.intensity.scheme == "window"
     if not is_measured or window is None or not window[0] < _BODY_HU < window[1]:
-        return (0, 0, 0), grid.shape
-    level = (_BODY_HU - volume.intercept) / volume.slope
-    bounds = _bounds(volume.voxels, level) if volume.slope > 0 else None
+        return None
+    return (_BODY_HU - volume.intercept) / volume.slope if volume.slope > 0 else None
+
+
+def body_box(volume: Volume, grid: NetworkGrid, plan: Plan) -> GridBox:
+    """Find the part of the grid to look at; all of it where a plan's window does not tell air."""
+    level = air_of(volume, plan)
+    bounds = None if level is None else _bounds(volume.voxels, level)
     if bounds is None:
         return (0, 0, 0), grid.shape
     first, stop = [], []

@@ -4,7 +4,7 @@ import dataclasses
 
 import torch
 
-from sightline.prepare.body import GridBox, body_box
+from sightline.prepare.body import GridBox, air_of, body_box
 from sightline.prepare.grid import Lerp, NetworkGrid, positions
 from sightline.prepare.intensity import Scaling, as_tensor, scaling_of
 from sightline.values.arrays import Voxels
@@ -23,12 +23,20 @@ class PreparedImage:
         image: float32 (slices, rows, columns), the part of `grid` that holds the body.
         first: index in `grid` of its first voxel.
         scaling: how its values came from those of the volume.
+        air: what is not above it is air; None where the plan does not tell.
     """
 
     image: torch.Tensor
     first: Triple
     grid: NetworkGrid
     scaling: Scaling
+    air: float | None = None
+
+    @property
+    def shape(self) -> Triple:
+        """Of the image."""
+        slices, rows, columns = self.image.shape
+        return (slices, rows, columns)
 
 
 def prepare_image(volume: Volume, plan: Plan, *, is_whole: bool = False) -> PreparedImage:
@@ -50,7 +58,9 @@ def prepare_image(volume: Volume, plan: Plan, *, is_whole: bool = False) -> Prep
         image = scaling.apply(as_tensor(oriented[a, b, c]))
     else:
         image = _resample(oriented, grid, scaling, box=(first, stop))
-    return PreparedImage(image=image, first=first, grid=grid, scaling=scaling)
+    level = air_of(volume, plan)
+    air = None if level is None else float(scaling.apply(torch.tensor([level])))
+    return PreparedImage(image=image, first=first, grid=grid, scaling=scaling, air=air)
 
 
 def _resample(source: Voxels, grid: NetworkGrid, scaling: Scaling, *, box: GridBox) -> torch.Tensor:

@@ -1,0 +1,1 @@
+"""What can run a network: one back end a file, all behind one contract."""
