@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from sightline.errors import BadSettings
 
+LEAST_AGREEMENT = 0.995
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -172,6 +173,13 @@ class Settings(BaseSettings):
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
         description="Where models are trained: `cpu`, `cuda` or `cuda:1`. `auto`: on a GPU where "
         "there is one.",
+    )
+    least_agreement: float = Field(
+        default=LEAST_AGREEMENT,
+        ge=0,
+        le=1,
+        description="How well a faster back end must agree with a model as it was trained: the "
+        "lowest Dice of any class. 1: bit for bit.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe event that is logged."

@@ -21,3 +21,10 @@ def test_a_folder_of_nothing_known_is_refused_with_what_could_be_given(
     assert refused.returncode == 1
     assert "no kind of folder with weights" in refused.stderr
     assert "plans.json" in refused.stderr
+
+
+def test_what_learned_elsewhere_is_tried_on_a_collection_that_is_named(run: Run) -> None:
+    run("models", "import", BUNDLE, "--name", "blobs")
+    refused = run("models", "try", "blobs")
+    assert refused.returncode == 1
+    assert "--on" in refused.stderr

@@ -32,7 +32,7 @@ from sightline.hub.withdrawal import TOUCHED, withdraw
 from sightline.predict.engine import predict
 from sightline.serve.collection_predicting import predict_collection
 from sightline.serve.predicting import Engine
-from sightline.settings import Settings
+from sightline.settings import LEAST_AGREEMENT, Settings
 from sightline.values.collection import CollectionVersion
 from sightline.values.identity import HubInstanceUid
 from sightline.values.model import ModelRecord
@@ -78,6 +78,25 @@ def drawing(hub: Hub) -> ModelRecord:
 @pytest.fixture
 def engine(hub: Hub) -> Engine:
     return Engine(hub, threads=1)
+
+
+def test_a_model_runs_by_the_fastest_back_end_that_was_tried_and_agrees(
+    hub: Hub, chest: CollectionVersion, drawing: ModelRecord, engine: Engine
+) -> None:
+    assert engine.load(drawing).back_end == "eager"
+    volume = read_volume(hub, chest.in_order()[0].volume_digest)
+    told = []
+    chosen = engine.try_back_ends(drawing, volume, names=["openvino"], tell=told.append)
+    exact, converted = told
+    assert (exact.back_end, exact.agreement) == ("eager", 1.0)
+    assert converted.agreement >= LEAST_AGREEMENT
+    assert chosen == min(told, key=lambda each: each.window_s)
+    for each in (engine, Engine(hub, threads=1)):
+        assert each.load(drawing).back_end == chosen.back_end
+    # What was tried with one thread says nothing of two.
+    assert Engine(hub, threads=2).load(drawing).back_end == "eager"
+    drawn = engine.predict(drawing, volume).mask
+    assert (drawn == Engine(hub, threads=2).predict(drawing, volume).mask).mean() > LEAST_AGREEMENT
 
 
 def rows(hub: Hub) -> list[dict[str, object]]:

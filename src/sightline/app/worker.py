@@ -43,7 +43,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
         signal.signal(number, lambda _number, _frame: stop.set())
     jobs = Jobs(settings.jobs_dir)
     archive, hub = Archive.open(settings), Hub.open(settings)
-    engine = Engine(hub, threads=settings.threads)
+    engine = Engine(hub, threads=settings.threads, least_agreement=settings.least_agreement)
     door = HubDoor.open(settings)
     job = StudyJob(settings, archive, hub, door, engine)
     jobs.define(JOB_NAME, job)

@@ -143,6 +143,17 @@ MODEL = sa.Table(
     sa.UniqueConstraint("name", "version"),
 )
 
+TRIAL = sa.Table(
+    "trial",
+    METADATA,
+    sa.Column("model_id", sa.ForeignKey("model.lineage_id"), primary_key=True),
+    # Device, processor and the versions of what runs on them.
+    sa.Column("machine", sa.String, primary_key=True),
+    sa.Column("back_end", sa.String, primary_key=True),
+    sa.Column("content", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.String, nullable=False),
+)
+
 EVALUATION = sa.Table(
     "evaluation",
     METADATA,

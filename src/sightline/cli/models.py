@@ -1,4 +1,4 @@
-"""List models, show one, write its card, release it; bring weights in, write one out."""
+"""List models, show one, write its card, try it, release it; bring weights in, write one out."""
 
 import json
 from pathlib import Path
@@ -9,17 +9,21 @@ import typer
 from sightline import extras
 from sightline.cli.context import new_verb, print_table, settings_of
 from sightline.errors import BadSettings
+from sightline.hub.collections import version
 from sightline.hub.hub import Hub
 from sightline.hub.models import evaluations, model, models, releases, run
+from sightline.hub.volumes import read_volume
 from sightline.judge.card import card_html, figure_words
 from sightline.recipes.library import recipe_named
+from sightline.serve.predicting import Engine
 from sightline.serve.releasing import release as release_model
 from sightline.serve.releasing import roll_back
 from sightline.store.durable import write_durably
 from sightline.values.evaluation import Evaluation
+from sightline.values.trial import Trial
 
 APP = new_verb(
-    "List models, show one, write its card, release it; bring weights in, write one out."
+    "List models, show one, write its card, try it, release it; bring weights in, write one out."
 )
 
 Name = Annotated[str, typer.Argument(help="NAME, NAME@N or a model's id.")]
@@ -98,6 +102,48 @@ def rollback(ctx: typer.Context, name: Name, by: By, reason: Reason) -> None:
     """Make the version that was live before live again."""
     chosen = roll_back(Hub.open(settings_of(ctx)), name, approver=by, reason=reason)
     print(f"{chosen.label} is live again")
+
+
+@APP.command("try")
+def try_(
+    ctx: typer.Context,
+    name: Name,
+    on: Annotated[
+        str,
+        typer.Option(help="A collection, NAME@N, whose first series is looked at; else its own."),
+    ] = "",
+    back_end: Annotated[
+        list[str] | None, typer.Option(help="Try this one; may be given again. Default: all.")
+    ] = None,
+) -> None:
+    """Time every back end of this machine for a model, and use the fastest that agrees with it.
+
+    Takes a minute or two a back end that compiles. Run it again after an upgrade. A worker that
+    runs already goes on as it is until it starts anew.
+    """
+    settings = settings_of(ctx)
+    hub = Hub.open(settings)
+    chosen = model(hub, name)
+    label = on or run(hub, chosen.run_id).collection
+    if not label:
+        raise BadSettings(
+            f"{chosen.label} learned from no collection of this hub",
+            hint="Name one whose series it is for, with --on.",
+        )
+    volume = read_volume(hub, version(hub, label).in_order()[0].volume_digest)
+    engine = Engine(hub, threads=settings.threads, least_agreement=settings.least_agreement)
+    found = engine.try_back_ends(chosen, volume, names=back_end or (), tell=_tell_trial)
+    print(f"{chosen.label} runs by {found.back_end} on this machine")
+
+
+def _tell_trial(trial: Trial) -> None:
+    if trial.problem:
+        print(f"{trial.back_end:20}not tried: {trial.problem}")
+        return
+    print(
+        f"{trial.back_end:20}{trial.window_s:8.3f} s a window, agreement {trial.agreement:.4f}, "
+        f"ready after {trial.ready_s:.1f} s"
+    )
 
 
 @APP.command("import")

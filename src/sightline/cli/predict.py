@@ -38,7 +38,7 @@ def predict(
         bar = progress.add_task("series")
         done = predict_collection(
             hub,
-            Engine(hub, threads=settings.threads),
+            Engine(hub, threads=settings.threads, least_agreement=settings.least_agreement),
             record,
             chosen=chosen,
             splits=(split,) if split else SPLITS,

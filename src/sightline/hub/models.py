@@ -2,13 +2,14 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from sightline import clock
 from sightline.catalog.database import insert_new
-from sightline.catalog.hub_tables import COLLECTION_VERSION, EVALUATION, MODEL, RELEASE, RUN
+from sightline.catalog.hub_tables import COLLECTION_VERSION, EVALUATION, MODEL, RELEASE, RUN, TRIAL
 from sightline.errors import UnknownName
 from sightline.hub.collections import lineage_id as collection_id
 from sightline.hub.collections import version as collection_version
@@ -24,6 +25,7 @@ from sightline.values.model import (
     ReleaseRecord,
     RunRecord,
 )
+from sightline.values.trial import Trial
 
 
 def start_run(hub: Hub, run: RunRecord) -> None:
@@ -225,6 +227,34 @@ def add_evaluation(
                 created_at=clock.now().isoformat(),
             )
         )
+
+
+def keep_trials(hub: Hub, model_id: LineageId, trials: Sequence[Trial], *, machine: str) -> None:
+    """Keep how back ends ran a model on a machine, instead of what was known of it there."""
+    now = clock.now().isoformat()
+    rows = [
+        {
+            "model_id": model_id,
+            "machine": machine,
+            "back_end": each.back_end,
+            "content": dataclasses.asdict(each),
+            "created_at": now,
+        }
+        for each in trials
+    ]
+    is_there = (TRIAL.c.model_id == model_id) & (TRIAL.c.machine == machine)
+    with hub.database.write() as connection:
+        connection.execute(TRIAL.delete().where(is_there))
+        connection.execute(TRIAL.insert(), rows)
+
+
+def trials(hub: Hub, model_id: LineageId, machine: str) -> list[Trial]:
+    """List how back ends ran a model on a machine; none where they were not tried."""
+    query = sa.select(TRIAL.c.content).where(
+        TRIAL.c.model_id == model_id, TRIAL.c.machine == machine
+    )
+    with hub.database.read() as connection:
+        return [Trial(**content) for content in connection.execute(query).scalars()]
 
 
 def evaluations(hub: Hub, model_id: LineageId) -> list[EvaluationRecord]:

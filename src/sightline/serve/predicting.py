@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import uuid
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,10 +24,12 @@ from sightline.formats.seg import write_seg
 from sightline.formats.slice_picture import png
 from sightline.formats.sr import write_sr
 from sightline.hub.hub import Hub, new_id
+from sightline.hub.models import keep_trials, trials
 from sightline.hub.models import model as model_record
 from sightline.serve.pictures import overlay_picture
 from sightline.serve.routing import recipe_of
 from sightline.serve.triage import triage, triage_answer
+from sightline.settings import LEAST_AGREEMENT
 from sightline.values.answer import Answer
 from sightline.values.finding import Finding
 from sightline.values.identity import Digest, InstanceUid, LineageId, SeriesUid, StudyUid
@@ -34,6 +37,7 @@ from sightline.values.model import ModelRecord
 from sightline.values.prediction import Prediction
 from sightline.values.recipe import Recipe
 from sightline.values.result import ResultIdentity
+from sightline.values.trial import Trial, picked
 from sightline.values.volume import Segmentation, Volume
 
 _log = log.get("serve")
@@ -58,11 +62,16 @@ class Predicted:
 
 
 class Engine:
-    """Keeps the weights of every model it was asked for, and applies them."""
+    """Keeps the weights of every model it was asked for, and applies them.
 
-    def __init__(self, hub: Hub, *, threads: int) -> None:
+    Each runs by the fastest back end of those that were tried for it on this machine and agree with
+    it in eager float32; where none was tried, as it was trained.
+    """
+
+    def __init__(self, hub: Hub, *, threads: int, least_agreement: float = LEAST_AGREEMENT) -> None:
         self._hub = hub
         self._threads = threads
+        self._least_agreement = least_agreement
         self._loaded: dict[LineageId, Any] = {}
 
     def predict(self, record: ModelRecord, volume: Volume) -> Segmentation:
@@ -98,6 +107,33 @@ class Engine:
             self._loaded[record.lineage_id] = self._load(record)
         return self._loaded[record.lineage_id]
 
+    def try_back_ends(
+        self,
+        record: ModelRecord,
+        volume: Volume,
+        *,
+        names: Sequence[str] = (),
+        tell: Callable[[Trial], None] = lambda _trial: None,
+    ) -> Trial:
+        """Try back ends on windows of a volume, and keep what was found; return the one to use.
+
+        Raises:
+            MissingExtra: The host has no learning stack.
+            DamagedObject: The weights do not match their digest.
+            UnknownName: There is no such back end.
+        """
+        model = self._read(record)
+        windows = _learning("sightline.predict.engine").windows_of(model, volume)
+        tried = _learning("sightline.predict.trial").try_back_ends(
+            model, windows, names=names, tell=tell
+        )
+        keep_trials(self._hub, record.lineage_id, tried, machine=self._machine(model))
+        self._loaded.pop(record.lineage_id, None)
+        chosen = picked(tried, least_agreement=self._least_agreement)
+        if chosen is None:
+            raise AssertionError("a model agrees with itself")
+        return chosen
+
     def words(self, record: ModelRecord, said: Answer) -> str:
         """Say an answer of a model in a line, as its task does.
 
@@ -109,13 +145,24 @@ class Engine:
         return str(task.words(said, manifest.plan))
 
     def _load(self, record: ModelRecord) -> object:
+        loaded = self._read(record)
+        tried = trials(self._hub, record.lineage_id, self._machine(loaded))
+        chosen = picked(tried, least_agreement=self._least_agreement)
+        if chosen is not None:
+            loaded = loaded.by(chosen.back_end)
+        _log.info("model_loaded", model=record.label, back_end=loaded.back_end)
+        return loaded
+
+    def _read(self, record: ModelRecord) -> Any:  # noqa: ANN401 - loaded with the extra
         models = _learning("sightline.predict.model")
         _learning("sightline.predict.engine").set_threads(self._threads)
         manifest = models.ModelManifest.from_json(record.manifest)
         with self._hub.objects.local_copies([record.weights_digest]) as (weights,):
-            loaded: object = models.Model.load(weights, manifest)
-        _log.info("model_loaded", model=record.label)
-        return loaded
+            return models.Model.load(weights, manifest)
+
+    @staticmethod
+    def _machine(loaded: Any) -> str:  # noqa: ANN401 - loaded with the extra
+        return str(_learning("sightline.predict.machine").machine_of(loaded.device))
 
 
 def predict_series(
