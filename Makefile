@@ -9,7 +9,7 @@ PEER_dicognito := dicognito==0.19.0
 PEER_dicom-anonymizer := dicom-anonymizer==2.1.0
 PEER_deid := deid==0.4.13
 PEER_nnunetv2 := nnunetv2==2.8.1
-PEER_monai := 'monai[nibabel,itk,fire,ignite]==1.6.1'
+PEER_monai := 'monai[nibabel,itk,fire,ignite]==1.6.1' 'dynamic-network-architectures>=0.4'
 PEER_torchio := torchio==1.2.1
 # Tests that measure time, or start whole systems: one at a time. The others share the cores.
 ALONE := tests/app tests/cli tests/engines tests/intake tests/jobs tests/serve tests/web
