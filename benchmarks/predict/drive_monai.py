@@ -27,6 +27,7 @@ from monai.transforms import (
     ScaleIntensityRanged,
     Spacingd,
 )
+from peer_network import load
 from torch import nn
 
 
@@ -106,26 +107,7 @@ def _network(folder: Path, plan: dict) -> tuple[nn.Module, dict]:
         nonlin_kwargs={"inplace": True},
         deep_supervision=False,
     )
-    weights = torch.load(folder / "network.pt", weights_only=True)
-    state = {name.removeprefix("net."): value for name, value in weights.items()}
-    missing, _ = network.load_state_dict(state, strict=False)
-    known = network.state_dict(keep_vars=True)
-    own = {id(known[name]) for name in known if name in state}
-    if not all(id(known[name]) in own for name in missing):
-        raise AssertionError(missing)
-    network.eval()
-    spent = {"seconds": 0.0, "windows": 0}
-    forward = network.forward
-
-    def timed(image: torch.Tensor) -> torch.Tensor:
-        began = time.perf_counter()
-        logits = forward(image)
-        spent["seconds"] += time.perf_counter() - began
-        spent["windows"] += len(image)
-        return logits
-
-    network.forward = timed
-    return network, spent
+    return network, load(network, folder)
 
 
 if __name__ == "__main__":

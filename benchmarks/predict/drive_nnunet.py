@@ -14,6 +14,7 @@ import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from peer_network import load
 
 _PROCESSES = 3
 
@@ -31,13 +32,7 @@ def main(folder: Path, rounds: int) -> None:
         "file_ending": ".nii.gz",
     }
     network = _network(configuration, len(plan["classes"]) + 1)
-    weights = torch.load(folder / "network.pt", weights_only=True)
-    state = {name.removeprefix("net."): value for name, value in weights.items()}
-    missing, _ = network.load_state_dict(state, strict=False)
-    # Both parts of it name the encoder's tensors, and each convolution's a second time.
-    own = {id(value) for name, value in network.state_dict(keep_vars=True).items() if name in state}
-    if not all(id(network.state_dict(keep_vars=True)[name]) in own for name in missing):
-        raise AssertionError(missing)
+    spent = load(network, folder)
     predictor = nnUNetPredictor(
         tile_step_size=0.5,
         use_gaussian=True,
@@ -49,7 +44,6 @@ def main(folder: Path, rounds: int) -> None:
     predictor.manual_initialization(
         network, plans, configuration, [network.state_dict()], dataset, "nnUNetTrainer", None
     )
-    spent = _timed(network)
     for _ in range(rounds):
         spent.update(seconds=0.0, windows=0)
         began = time.perf_counter()
@@ -74,7 +68,7 @@ def main(folder: Path, rounds: int) -> None:
 
 
 def _network(configuration: object, outputs: int) -> torch.nn.Module:
-    network = get_network_from_plans(
+    return get_network_from_plans(
         configuration.network_arch_class_name,
         configuration.network_arch_init_kwargs,
         configuration.network_arch_init_kwargs_req_import,
@@ -82,22 +76,6 @@ def _network(configuration: object, outputs: int) -> torch.nn.Module:
         outputs,
         deep_supervision=False,
     )
-    return network.eval()
-
-
-def _timed(network: torch.nn.Module) -> dict:
-    spent = {"seconds": 0.0, "windows": 0}
-    forward = network.forward
-
-    def timed(image: torch.Tensor) -> torch.Tensor:
-        began = time.perf_counter()
-        logits = forward(image)
-        spent["seconds"] += time.perf_counter() - began
-        spent["windows"] += len(image)
-        return logits
-
-    network.forward = timed
-    return spent
 
 
 def _plans(plan: dict) -> dict:
