@@ -57,7 +57,7 @@ def answer(model: Model, volume: Volume) -> Answer:
         patch=plan.patch,
         overlap=plan.overlap,
         outputs=plan.output_count,
-        # Of a mask nothing is a class; of an image it is a value like any other.
+        # Air is background in a mask; in an image it is a value like any other.
         air=prepared.air if task.needs == "mask" else None,
     )
     if task.needs == "mask":

@@ -27,7 +27,8 @@ class BackEnd:
         precision: of the products; sums and what is returned are float32.
         missing: why it does not run on this device of this machine; empty where it does.
         ready: makes a network in evaluation mode ready for windows shaped as those given; it may
-            take a minute. The network and its weights stay as they are.
+            take a minute. The network and its weights stay as they are. It raises `Refused`, or
+            torch's `RuntimeError`, where it cannot take the network.
     """
 
     title: str
@@ -39,6 +40,7 @@ class BackEnd:
 BACK_ENDS: Registry[BackEnd] = Registry(
     package="sightline.predict.backends", kind=BackEnd, skip=frozenset({"contract"})
 )
+NOT_TAKEN = "The model runs by another back end; `sightline models try` picks one."
 EXACT = "eager"
 """The back end that the others are held against: torch, as it trained."""
 

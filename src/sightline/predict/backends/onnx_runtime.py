@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import warnings
 from typing import Any
 
@@ -9,7 +10,8 @@ import torch
 from torch import nn
 
 from sightline import extras
-from sightline.predict.backends.contract import BackEnd, Look
+from sightline.errors import Refused
+from sightline.predict.backends.contract import NOT_TAKEN, BackEnd, Look
 
 _MISSING = "run: pip install 'sightline[onnx]'"
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -30,7 +32,10 @@ def ready(network: nn.Module, windows: torch.Tensor) -> Look:
     options.intra_op_num_threads = torch.get_num_threads()
     provider = _PROVIDERS[windows.device.type]
     content = _exported(network, windows)
-    session = _library().InferenceSession(content, options, providers=[provider])
+    try:
+        session = _library().InferenceSession(content, options, providers=[provider])
+    except _failures() as error:
+        raise Refused(f"ONNX Runtime does not take the network: {error}", hint=NOT_TAKEN) from error
     (taken,) = session.get_inputs()
 
     def look(windows: torch.Tensor) -> torch.Tensor:
@@ -38,6 +43,12 @@ def ready(network: nn.Module, windows: torch.Tensor) -> Look:
         return torch.from_numpy(logits).to(windows.device)
 
     return look
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Return what it raises about a graph; none of it has a base of its own."""
+    raised = extras.load("onnxruntime.capi.onnxruntime_pybind11_state", extra="onnx")
+    return (raised.Fail, raised.InvalidGraph, raised.NotImplemented, raised.RuntimeException)
 
 
 def _exported(network: nn.Module, windows: torch.Tensor) -> bytes:
@@ -48,6 +59,7 @@ def _exported(network: nn.Module, windows: torch.Tensor) -> bytes:
     ):
         # Of torch and of the exporter, about each other.
         warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(network, (windows,), dynamo=True, verbose=False)
     if program is None:
         raise AssertionError("the exporter returns a program")

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from sightline import extras
-from sightline.predict.backends.contract import BackEnd, Look, on_processor_alone
+from sightline.errors import Refused
+from sightline.predict.backends.contract import NOT_TAKEN, BackEnd, Look, on_processor_alone
 
 _MISSING = "run: pip install 'sightline[openvino]'"
 
@@ -20,21 +21,15 @@ def missing(device: torch.device) -> str:
 
 def ready_in(precision: str, network: nn.Module, windows: torch.Tensor) -> Look:
     """Convert a network for windows of one shape, products in `f32` or `bf16`."""
-    compiled = (
-        _library()
-        .Core()
-        .compile_model(
-            _converted(network, windows),
-            "CPU",
-            {
-                # Where the processor has bfloat16, that is what it takes unless told otherwise.
-                "INFERENCE_PRECISION_HINT": precision,
-                "PERFORMANCE_HINT": "LATENCY",
-                "NUM_STREAMS": 1,
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            },
-        )
-    )
+    settings = {
+        # Where the processor has bfloat16, that is what it takes unless told otherwise.
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
+    core = _library().Core()
+    compiled = core.compile_model(_converted(network, windows), "CPU", settings)
     request = compiled.create_infer_request()
 
     def look(windows: torch.Tensor) -> torch.Tensor:
@@ -54,7 +49,14 @@ def _converted(network: nn.Module, windows: torch.Tensor) -> Any:  # noqa: ANN40
         # Of torch, about what the converter still asks it for.
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        return _library().convert_model(torch.export.export(network, (windows,)))
+        program = torch.export.export(network, (windows,))
+        unknown = extras.load("openvino.frontend", extra="openvino").OpConversionFailure
+        try:
+            return _library().convert_model(program)
+        except unknown as error:
+            raise Refused(
+                f"OpenVINO does not know all of the network: {error}", hint=NOT_TAKEN
+            ) from error
 
 
 def _library() -> Any:  # noqa: ANN401 - of an extra
