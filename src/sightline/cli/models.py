@@ -9,15 +9,14 @@ import typer
 from sightline import extras
 from sightline.cli.context import new_verb, print_table, settings_of
 from sightline.errors import BadSettings
-from sightline.hub.collections import version
 from sightline.hub.hub import Hub
 from sightline.hub.models import evaluations, model, models, releases, run
-from sightline.hub.volumes import read_volume
 from sightline.judge.card import card_html, figure_words
 from sightline.recipes.library import recipe_named
 from sightline.serve.predicting import Engine
 from sightline.serve.releasing import release as release_model
 from sightline.serve.releasing import roll_back
+from sightline.serve.trying import try_on_collection
 from sightline.store.durable import write_durably
 from sightline.values.evaluation import Evaluation
 from sightline.values.trial import Trial
@@ -110,7 +109,7 @@ def try_(
     name: Name,
     on: Annotated[
         str,
-        typer.Option(help="A collection, NAME@N, whose first series is looked at; else its own."),
+        typer.Option(help="A collection, NAME@N, of whose series one is looked at; else its own."),
     ] = "",
     back_end: Annotated[
         list[str] | None, typer.Option(help="Try this one; may be given again. Default: all.")
@@ -124,15 +123,8 @@ def try_(
     settings = settings_of(ctx)
     hub = Hub.open(settings)
     chosen = model(hub, name)
-    label = on or run(hub, chosen.run_id).collection
-    if not label:
-        raise BadSettings(
-            f"{chosen.label} learned from no collection of this hub",
-            hint="Name one whose series it is for, with --on.",
-        )
-    volume = read_volume(hub, version(hub, label).in_order()[0].volume_digest)
     engine = Engine(hub, threads=settings.threads, least_agreement=settings.least_agreement)
-    found = engine.try_back_ends(chosen, volume, names=back_end or (), tell=_tell_trial)
+    found = try_on_collection(hub, engine, chosen, on=on, names=back_end or (), tell=_tell_trial)
     print(f"{chosen.label} runs by {found.back_end} on this machine")
 
 

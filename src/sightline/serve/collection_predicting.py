@@ -102,7 +102,7 @@ def _predict(
 ) -> HubPrediction:
     recipe = recipe_of(record)
     volume = read_volume(hub, member.volume_digest)
-    _check(recipe, volume)
+    check_fit(recipe, volume)
     earlier = mask_drawn_before(hub, record.lineage_id, member.volume_digest)
     drawn = _drawn_before(hub, earlier, volume) if earlier else engine.predict(record, volume)
     prediction_id = new_id("prediction")
@@ -121,7 +121,12 @@ def _predict(
     )
 
 
-def _check(recipe: Recipe, volume: Volume) -> None:
+def check_fit(recipe: Recipe, volume: Volume) -> None:
+    """Hold a volume to be one that a recipe takes.
+
+    Raises:
+        UnsoundSeries: It is not.
+    """
     if volume.modality != recipe.accepts.modality:
         raise UnsoundSeries(
             f"modality is {volume.modality}; recipe {recipe.name} asks {recipe.accepts.modality}",
