@@ -13,7 +13,7 @@ from sightline.networks.fitting import LayerReport, fit_tensors
 from sightline.networks.sources.contract import Brought, Hints, read_weights
 from sightline.predict.engine import predict
 from sightline.predict.model import Model, ModelManifest
-from sightline.predict.windows import slide
+from sightline.predict.windows import Sliding, slide
 from sightline.prepare.image import prepare_image
 from sightline.values.geometry import Geometry
 from sightline.values.recipe import Recipe
@@ -123,9 +123,10 @@ def _probabilities(model: Model, volume: Volume) -> np.ndarray:
     axes = [[]]
     for axis in plan.mirror_axes:
         axes += [[*each, axis] for each in axes]
+    sliding = Sliding(patch=plan.patch, overlap=plan.overlap, outputs=len(plan.classes) + 1)
     looks = []
     for flipped in axes:
-        logits = slide(model.network, image.flip(flipped), patch=plan.patch, overlap=plan.overlap)
+        logits = slide(model.network, image.flip(flipped), sliding)
         looks.append(logits.flip([axis + 1 for axis in flipped]))
     answer: np.ndarray = torch.stack(looks).mean(0).softmax(0).numpy()
     return answer
