@@ -46,7 +46,14 @@ class Registry(Generic[Plugin]):
             UnknownName: No plug-in has that name.
             NameTaken: Two plug-ins claim one name.
         """
+        return self._import(name, self._targets())
+
+    def all(self) -> dict[str, Plugin]:
+        """Import every plug-in and return them by name."""
         targets = self._targets()
+        return {name: self._import(name, targets) for name in sorted(targets)}
+
+    def _import(self, name: str, targets: dict[str, str]) -> Plugin:
         if name not in targets:
             raise UnknownName(
                 f"{self.package} has no {name!r}",
@@ -59,10 +66,6 @@ class Registry(Generic[Plugin]):
                 hint="See CONTRIBUTING.md, 'Adding a plug-in'.",
             )
         return plugin
-
-    def all(self) -> dict[str, Plugin]:
-        """Import every plug-in and return them by name."""
-        return {name: self.get(name) for name in self.names()}
 
     def _targets(self) -> dict[str, str]:
         folder = importlib.import_module(self.package).__path__

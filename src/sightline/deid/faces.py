@@ -5,7 +5,6 @@ a head.
 """
 
 import functools
-import re
 
 from sightline.deid.attributes import read_table
 from sightline.deid.dataset import Dataset, read_file
@@ -67,14 +66,22 @@ def is_head(instance: DeidentifiedInstance) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _region(word: str) -> str:
-    return next((region for form, region in _regions() if form.fullmatch(word)), "")
+    return next(
+        (
+            region
+            for stem, has_any_ending, region in _regions()
+            if word == stem or (has_any_ending and word.startswith(stem))
+        ),
+        "",
+    )
 
 
 @functools.cache
-def _regions() -> tuple[tuple[re.Pattern[str], str], ...]:
+def _regions() -> tuple[tuple[str, bool, str], ...]:
+    """Give each row of the table: how a word begins, whether it may go on, and the region."""
+    rows = read_table("regions.csv")
     return tuple(
-        (re.compile(row["word"].replace("*", ".*")), row["region"])
-        for row in read_table("regions.csv")
+        (row["word"].rstrip("*"), row["word"].endswith("*"), row["region"]) for row in rows
     )
 
 

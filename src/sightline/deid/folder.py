@@ -21,7 +21,7 @@ from sightline.deid.certificates import certificate_in, is_of, put_certificate, 
 from sightline.deid.certifying import sign
 from sightline.deid.portions import FolderDoor, Portion, Workers, Written, workers_of, write_all
 from sightline.deid.profile import DEFAULT_PROFILE, Profile, load_profile
-from sightline.deid.study_files import read_studies
+from sightline.deid.study_files import files_below, read_studies
 from sightline.deid.vault import Vault
 from sightline.errors import Refused
 from sightline.store.durable import make_folder, sync_folder, sync_paths
@@ -81,17 +81,18 @@ def deidentify_folder(
 
     Raises:
         Refused: The target lies within the source, another run writes to it, the source does
-            not exist, or a file cannot be read or written; what is in the target is whole.
-        OSError: The source cannot be listed, or the target not made.
+            not exist, a folder of it cannot be listed, or a file cannot be read or written; what
+            is in the target is whole.
+        OSError: The target cannot be made.
     """
     _check(source, target)
-    paths = sorted(path for path in (source, *source.rglob("*")) if path.is_file())
     door = FolderDoor(
         vault=vault, profile=profile or load_profile(DEFAULT_PROFILE), removes_faces=removes_faces
     )
     run = _Run(target, door)
     # Before the lock is taken, which no worker shall hold when this process is gone.
     with workers_of(processes or len(os.sched_getaffinity(0))) as workers:
+        paths = sorted(files_below(source))
         tell(0, len(paths))
         studies, not_dicom = read_studies(paths, workers)
         with _alone_in(target), _stopping_whole():
@@ -166,10 +167,12 @@ class _Run:
         """Return the certificate of an earlier run if it is of the same instances and profile."""
         subject_id = self._vault.pseudonym(study.patient)
         folder = self._target / subject_id / self._door.name(study.uid)
-        uids = {self._door.name(each.uid) for each in study.instances}
         found = certificate_in(folder)
+        if found is None:
+            return None
+        uids = {self._door.name(each.uid) for each in study.instances}
         profile, options = self._door.profile.label, self._door.options
-        return found if found and is_of(found, uids, profile=profile, options=options) else None
+        return found if is_of(found, uids, profile=profile, options=options) else None
 
     def _finish(self, folder: Path, parts: list[Written]) -> None:
         """Give a study its name, when all of it is written and durable."""

@@ -13,7 +13,7 @@ _Positions = npt.NDArray[np.intp]
 _Bits = npt.NDArray[np.uint64]
 
 _EVERY = 29
-_USUAL = (2, 98)
+_UNUSUAL = 0.02
 _JUMP = 0.1
 # A stroke is 12 columns wide at most: places 0 to 11 from a bit, doubled 1, 2, 4 and 4 times.
 _DOUBLINGS = (1, 2, 4, 4)
@@ -38,12 +38,18 @@ def looks_drawn(values: Values) -> bool:
     low, high = int(values.min()), int(values.max())
     if low == high or min(values.shape) < 3:  # noqa: PLR2004 - a stroke and both its sides
         return False
-    usual = np.percentile(values.ravel()[::_EVERY], _USUAL)
-    jump = int(_JUMP * (float(usual[1] - usual[0]) or high - low))
+    jump = int(_JUMP * (_usual_range(values) or high - low))
     rises, falls = _jumps(values, low, high, jump=jump)
     return _has_strokes(values, rises, falls, low=low, is_light=True) or _has_strokes(
         values, falls, rises, low=low, is_light=False
     )
+
+
+def _usual_range(values: Values) -> int:
+    """Return how far apart the values lie that few are below and few above."""
+    some = np.sort(values.ravel()[::_EVERY])
+    few = int(_UNUSUAL * some.size)
+    return int(some[-1 - few]) - int(some[few])
 
 
 def _jumps(values: Values, low: int, high: int, *, jump: int) -> tuple[_Bits, _Bits]:
