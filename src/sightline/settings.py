@@ -181,6 +181,12 @@ class Settings(BaseSettings):
         description="How well a faster back end must agree with a model as it was trained: the "
         "lowest Dice of any class. 1: bit for bit.",
     )
+    models_memory_gb: float = Field(
+        default=0,
+        ge=0,
+        description="Memory of a process that predicts, with the models it keeps loaded: the one "
+        "that was used longest ago leaves first. 0: half of the machine's.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe event that is logged."
     )

@@ -22,7 +22,7 @@ from sightline.hub.lineage import trace
 from sightline.hub.subjects import MERGED_INTO
 from sightline.hub.withdrawal import WITHDRAWN
 from sightline.intake.mllp import Hl7Receiver
-from sightline.serve.predicting import Engine
+from sightline.serve.engine import Engine
 from sightline.settings import Settings
 from sightline.values.arrival import Source
 from sightline.values.identity import Digest, Patient, SubjectId

@@ -50,6 +50,7 @@ def test_results_reach_the_pacs_and_lead_back(
     _valid(sightline_with_model, published, tmp_path)
     _equals_the_prediction(sightline_with_model, published["SEG"], files)
     _leads_back(sightline_with_model, published["SEG"])
+    _comes_out_again(sightline_with_model, published["SR"])
 
 
 def _published(sightline: Sightline, study_uid: str) -> dict[str, PublishedObject]:
@@ -127,6 +128,13 @@ def _equals_the_prediction(
         wanted = drawn.mask == 1 + drawn.classes.index(name)
         assert np.array_equal(pixels[..., column].astype(bool), wanted)
     hub.close()
+
+
+def _comes_out_again(sightline: Sightline, published: PublishedObject) -> None:
+    for named in ((published.instance_uid,), ("--sample", "5")):
+        said = sightline.run("reproduce", *named)
+        assert "3 objects: the same, bit for bit" in said
+        assert "1 of 1 predictions came out again" in said
 
 
 def _leads_back(sightline: Sightline, published: PublishedObject) -> None:

@@ -20,7 +20,7 @@ from sightline.intake.statements import read_statements, state_all
 from sightline.phantoms.people import visit
 from sightline.phantoms.series import SeriesNames
 from sightline.phantoms.xray import TARGET, chest_xray, write_xray, write_xrays
-from sightline.serve.predicting import Engine
+from sightline.serve.engine import Engine
 from sightline.settings import Settings
 from sightline.values.identity import StudyUid
 from sightline.values.statement import Statement

@@ -31,7 +31,7 @@ from sightline.hub.volumes import read_volume
 from sightline.hub.withdrawal import TOUCHED, withdraw
 from sightline.predict.engine import predict
 from sightline.serve.collection_predicting import predict_collection
-from sightline.serve.predicting import Engine
+from sightline.serve.engine import Engine
 from sightline.settings import LEAST_AGREEMENT, Settings
 from sightline.values.collection import CollectionVersion
 from sightline.values.identity import HubInstanceUid

@@ -14,7 +14,8 @@ from sightline.formats.dicom_image import read_volumes
 from sightline.formats.seg import read_seg
 from sightline.hub.collections import Criteria, make_version
 from sightline.hub.hub import Hub
-from sightline.serve.predicting import Engine, predict_series
+from sightline.serve.engine import Engine, Ran
+from sightline.serve.predicting import predict_series
 from sightline.values.answer import Answer
 from sightline.values.arrival import Source
 from sightline.values.identity import SeriesUid
@@ -33,7 +34,10 @@ class Marker(Engine):
         super().__init__(hub, threads=1)
         self.given: list[Volume] = []
 
-    def answer(self, record: ModelRecord, volume: Volume) -> Answer:
+    def ran(self, record: ModelRecord, *, back_end: str = "") -> Ran:
+        return Ran(back_end=back_end, machine=record.name, software={"marker": "1"})
+
+    def answer(self, record: ModelRecord, volume: Volume, *, back_end: str = "") -> Answer:  # noqa: ARG002 - of the engine
         self.given.append(volume)
         mask = np.zeros(volume.geometry.shape, np.uint8)
         mask[:, 3, 5] = 1

@@ -8,7 +8,7 @@ from sightline.errors import BadSettings, UnknownName, UnsoundSeries
 from sightline.hub.collections import Criteria, Shares, make_version
 from sightline.hub.hub import Hub
 from sightline.hub.models import model
-from sightline.serve.predicting import Engine
+from sightline.serve.engine import Engine
 from sightline.serve.trying import try_on_collection
 from sightline.values.model import ModelRecord
 from sightline.values.trial import Trial

@@ -20,7 +20,8 @@ from sightline.hub.hub import Hub
 from sightline.hub.subjects import Relinked
 from sightline.hub.withdrawal import instances_of_series, withdraw
 from sightline.jobs.engine import StepRunner
-from sightline.serve.predicting import Engine, Predicted, predict_series
+from sightline.serve.engine import Engine
+from sightline.serve.predicting import Predicted, predict_series
 from sightline.serve.publishing import publish_prediction
 from sightline.serve.routing import route
 from sightline.settings import Settings
@@ -34,7 +35,7 @@ from sightline.values.identity import (
     SeriesUid,
     StudyUid,
 )
-from sightline.values.prediction import Prediction
+from sightline.values.prediction import Making, Prediction
 from sightline.values.rejection import STAYS_IN_HUB, TITLES
 
 _log = log.get("app")
@@ -191,8 +192,9 @@ class StudyJob:
 
 def _predicted(made: dict[str, Any]) -> Predicted:
     measurements = tuple(Measurement(**each) for each in made["finding"]["measurements"])
+    making = made["prediction"]["making"]
     return Predicted(
-        prediction=Prediction(**made["prediction"]),
+        prediction=Prediction(**(made["prediction"] | {"making": Making.from_json(making)})),
         finding=Finding(**(made["finding"] | {"measurements": measurements})),
         picture_digest=Digest(made["picture_digest"]),
         objects=tuple((LineageId(id_), Digest(digest)) for id_, digest in made["objects"]),

@@ -18,8 +18,8 @@ from sightline.hub.hub import Hub
 from sightline.intake.commitment import deliver_reports
 from sightline.jobs.engine import Jobs
 from sightline.peers.tls import client_tls
+from sightline.serve.engine import Engine
 from sightline.serve.outbox import deliver_due
-from sightline.serve.predicting import Engine
 from sightline.settings import Settings
 from sightline.values.tie_rules import TieRules
 
@@ -43,7 +43,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
         signal.signal(number, lambda _number, _frame: stop.set())
     jobs = Jobs(settings.jobs_dir)
     archive, hub = Archive.open(settings), Hub.open(settings)
-    engine = Engine(hub, threads=settings.threads, least_agreement=settings.least_agreement)
+    engine = Engine.of(hub, settings)
     door = HubDoor.open(settings)
     job = StudyJob(settings, archive, hub, door, engine)
     jobs.define(JOB_NAME, job)

@@ -1,6 +1,7 @@
 """Predictions, the results published from them, and the outbox: one transaction for all three."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
@@ -10,11 +11,12 @@ from sightline.archive.pixels import Stored
 from sightline.archive.receiving import insert_instance
 from sightline.catalog.archive_tables import INSTANCE, OUTBOX, PREDICTION, SERIES
 from sightline.catalog.database import insert_new
+from sightline.errors import UnknownName
 from sightline.formats.dicom_file import read_header
 from sightline.values.arrival import OutgoingResult, Source
 from sightline.values.finding import Finding, Measurement
 from sightline.values.identity import Digest, InstanceUid, LineageId, SeriesUid, StudyUid
-from sightline.values.prediction import Prediction
+from sightline.values.prediction import Making, Prediction
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +112,43 @@ def predictions_of_study(archive: Archive, study_uid: StudyUid) -> list[Predicti
             .order_by(PREDICTION.c.created_at)
         ).all()
     return [_prediction(row) for row in rows]
+
+
+def prediction(archive: Archive, lineage_id: LineageId) -> Prediction:
+    """Return one prediction.
+
+    Raises:
+        UnknownName: There is none of that id.
+    """
+    query = sa.select(PREDICTION).where(PREDICTION.c.lineage_id == lineage_id)
+    with archive.database.read() as connection:
+        row = connection.execute(query).one_or_none()
+    if row is None:
+        raise UnknownName(
+            f"the archive has no prediction {lineage_id}",
+            hint="`sightline results` lists what models published.",
+        )
+    return _prediction(row)
+
+
+def published_predictions(archive: Archive) -> list[LineageId]:
+    """List the predictions that were published, oldest first."""
+    query = (
+        sa.select(PREDICTION.c.lineage_id)
+        .where(PREDICTION.c.state == "published")
+        .order_by(PREDICTION.c.created_at, PREDICTION.c.lineage_id)
+    )
+    with archive.database.read() as connection:
+        return [LineageId(name) for name in connection.scalars(query)]
+
+
+def objects_of(archive: Archive, lineage_ids: Sequence[LineageId]) -> dict[LineageId, Digest]:
+    """Return the published objects of these ids, by id."""
+    query = sa.select(INSTANCE.c.lineage_id, INSTANCE.c.digest).where(
+        INSTANCE.c.lineage_id.in_(lineage_ids)
+    )
+    with archive.database.read() as connection:
+        return {LineageId(name): Digest(digest) for name, digest in connection.execute(query)}
 
 
 def published_objects(archive: Archive) -> list[PublishedObject]:
@@ -225,6 +264,7 @@ def _finish(connection: sa.Connection, prediction: Prediction) -> None:
             words=finding.words if finding else "",
             finding=dataclasses.asdict(finding) if finding else None,
             picture_digest=prediction.picture_digest,
+            making=dataclasses.asdict(prediction.making) if prediction.making else None,
             finished_at=clock.timestamp(),
         )
     )
@@ -248,5 +288,6 @@ def _prediction(row: sa.Row[tuple[object, ...]]) -> Prediction:
         problem=row.problem,
         finding=finding,
         picture_digest=row.picture_digest,
+        making=row.making and Making.from_json(row.making),
         finished_at=row.finished_at,
     )

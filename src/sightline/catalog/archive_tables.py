@@ -204,6 +204,7 @@ PREDICTION = sa.Table(
     sa.Column("words", sa.String, nullable=False),
     sa.Column("finding", sa.JSON),
     sa.Column("picture_digest", sa.String, nullable=False),
+    sa.Column("making", sa.JSON),
     sa.Column("finished_at", sa.Float),
     sa.UniqueConstraint("series_uid", "series_digest", "model_id"),
 )

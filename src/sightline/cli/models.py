@@ -13,7 +13,7 @@ from sightline.hub.hub import Hub
 from sightline.hub.models import evaluations, model, models, releases, run
 from sightline.judge.card import card_html, figure_words
 from sightline.recipes.library import recipe_named
-from sightline.serve.predicting import Engine
+from sightline.serve.engine import Engine
 from sightline.serve.releasing import release as release_model
 from sightline.serve.releasing import roll_back
 from sightline.serve.trying import try_on_collection
@@ -123,7 +123,7 @@ def try_(
     settings = settings_of(ctx)
     hub = Hub.open(settings)
     chosen = model(hub, name)
-    engine = Engine(hub, threads=settings.threads, least_agreement=settings.least_agreement)
+    engine = Engine.of(hub, settings)
     found = try_on_collection(hub, engine, chosen, on=on, names=back_end or (), tell=_tell_trial)
     print(f"{chosen.label} runs by {found.back_end} on this machine")
 

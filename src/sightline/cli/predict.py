@@ -11,7 +11,7 @@ from sightline.hub.collections import count_test_evaluations, version
 from sightline.hub.hub import Hub
 from sightline.hub.models import model
 from sightline.serve.collection_predicting import predict_collection
-from sightline.serve.predicting import Engine
+from sightline.serve.engine import Engine
 from sightline.values.collection import SPLITS, Split
 
 APP = new_verb()
@@ -38,7 +38,7 @@ def predict(
         bar = progress.add_task("series")
         done = predict_collection(
             hub,
-            Engine(hub, threads=settings.threads, least_agreement=settings.least_agreement),
+            Engine.of(hub, settings),
             record,
             chosen=chosen,
             splits=(split,) if split else SPLITS,

@@ -1,25 +1,41 @@
-"""Run a training again and compare its weights; what differs is named first."""
+"""Run a training again and compare its weights, or make published results again."""
 
+import random
 from typing import Annotated, Any
 
 import typer
 
 from sightline import extras
+from sightline.archive.archive import Archive
+from sightline.archive.results import published_predictions
+from sightline.archive.studies import lineage_of_instance
 from sightline.cli.context import new_verb, settings_of
 from sightline.cli.train import run_with_progress
-from sightline.errors import Refused
+from sightline.errors import BadSettings, Refused
 from sightline.hub.hub import Hub
 from sightline.hub.models import run as known_run
 from sightline.recipes.library import recipe_named
-from sightline.values.identity import LineageId
+from sightline.serve.engine import Engine
+from sightline.serve.making import prediction_of_result
+from sightline.serve.remaking import remake
+from sightline.settings import Settings
+from sightline.values.identity import InstanceUid, LineageId
 
 APP = new_verb()
+_RUN, _PREDICTION = "run-", "prediction-"
 
 
 @APP.command()
 def reproduce(
     ctx: typer.Context,
-    run: Annotated[str, typer.Argument(help="The run, as `sightline runs` names it.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A run, as `sightline runs` names it; or a published result, by its SOP Instance "
+            "UID or its lineage id.",
+            show_default=False,
+        ),
+    ] = "",
     recipe: Annotated[
         str | None,
         typer.Option(help="Hold this recipe against the run's: a name or a .yaml file."),
@@ -27,9 +43,61 @@ def reproduce(
     check: Annotated[
         bool, typer.Option("--check", help="Only name what differs; train nothing.")
     ] = False,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Make so many published results again, picked at random.")
+    ] = 0,
 ) -> None:
-    """Name what differs from when a run was made, run it again, and compare the weights."""
+    """Prove a run or a result: name what differs from when it was made, and make it again.
+
+    A run is trained again, and the weights are compared. A result is predicted again from the
+    record of its prediction, and every byte that was published is compared. Ends with status 1
+    where something did not come out again.
+    """
     settings = settings_of(ctx)
+    if sample or not name.startswith(_RUN):
+        _remake(settings, name, sample)
+        return
+    _retrain(settings, name, recipe, check=check)
+
+
+def _remake(settings: Settings, name: str, sample: int) -> None:
+    archive, hub = Archive.open(settings), Hub.open(settings)
+    engine = Engine.of(hub, settings)
+    chosen = _sampled(archive, sample) if sample else [_prediction_named(archive, name)]
+    unequal = 0
+    for number, each in enumerate(chosen, start=1):
+        found = remake(archive, engine, hub, name=each)
+        for difference in found.differences:
+            print(difference)
+        came_out = "the same, bit for bit" if found.is_equal else f"not: {', '.join(found.changed)}"
+        print(
+            f"{number} of {len(chosen)}: {each}, {found.prediction.model_version}, "
+            f"{found.objects} objects: {came_out}"
+        )
+        unequal += not found.is_equal
+    if unequal:
+        raise Refused(
+            f"{unequal} of {len(chosen)} predictions did not come out again",
+            hint="What differs from then is named above; where nothing is, report it as a defect.",
+        )
+    print(f"{len(chosen)} of {len(chosen)} predictions came out again, bit for bit")
+
+
+def _sampled(archive: Archive, count: int) -> list[LineageId]:
+    published = published_predictions(archive)
+    return random.sample(published, min(count, len(published)))
+
+
+def _prediction_named(archive: Archive, name: str) -> LineageId:
+    if not name:
+        raise BadSettings(
+            "nothing is named", hint="Give a run or a result, or --sample 10 for ten results."
+        )
+    known = lineage_of_instance(archive, InstanceUid(name)) or LineageId(name)
+    return known if known.startswith(_PREDICTION) else prediction_of_result(known)
+
+
+def _retrain(settings: Settings, run: str, recipe: str | None, *, check: bool) -> None:
     again = extras.load("sightline.train.reproduce", extra="learn")
     hub = Hub.open(settings)
     known = known_run(hub, LineageId(run))

@@ -9,6 +9,11 @@ import torch
 
 _CPUINFO = Path("/proc/cpuinfo")
 _RUNTIMES = ("torch", "openvino", "onnxruntime", "torch_tensorrt")
+# Of the way to the network and back.
+_BESIDE = (
+    *("sightline", "dynamic-network-architectures", "highdicom", "monai", "numba", "numpy"),
+    *("pillow", "pydicom", "SimpleITK"),
+)
 
 
 def machine_of(device: torch.device) -> str:
@@ -18,18 +23,23 @@ def machine_of(device: torch.device) -> str:
     else:
         capability = torch.backends.cpu.get_cpu_capability()
         name = f"{_processor()} ({capability}), {torch.get_num_threads()} threads"
-    return "; ".join((name, *_versions()))
+    return "; ".join((name, *(" ".join(each) for each in _versions(*_RUNTIMES).items())))
+
+
+def software() -> dict[str, str]:
+    """Return name and version of all that has a part in what is written of a prediction."""
+    return {"python": platform.python_version()} | _versions(*_RUNTIMES, *_BESIDE)
 
 
 @functools.cache
-def _versions() -> tuple[str, ...]:
-    found = []
-    for name in _RUNTIMES:
+def _versions(*names: str) -> dict[str, str]:
+    found = {}
+    for name in names:
         try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
+            found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return tuple(found)
+    return found
 
 
 @functools.cache

@@ -11,7 +11,8 @@ from sightline.hub.hub import Hub, new_id
 from sightline.hub.predictions import add_prediction, mask_drawn_before, predictions
 from sightline.hub.volumes import read_volume
 from sightline.hub.withdrawal import withdrawn_series
-from sightline.serve.predicting import Engine, finding_of, unfit
+from sightline.serve.engine import Engine
+from sightline.serve.making import finding_of, unfit
 from sightline.serve.routing import recipe_of
 from sightline.values.collection import SPLITS, CollectionVersion, Member, Split
 from sightline.values.identity import HubSeriesUid

@@ -8,7 +8,7 @@ from sightline.hub.hub import Hub
 from sightline.hub.models import run
 from sightline.hub.volumes import read_volume
 from sightline.serve.collection_predicting import check_fit
-from sightline.serve.predicting import Engine
+from sightline.serve.engine import Engine
 from sightline.serve.routing import recipe_of
 from sightline.values.collection import CollectionVersion
 from sightline.values.model import ModelRecord

@@ -1,13 +1,37 @@
 """One model applied to one series: of a patient, to be published, or of a collection."""
 
 import dataclasses
-from typing import Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 from sightline.values.collection import Split
 from sightline.values.finding import Finding
 from sightline.values.identity import HubSeriesUid, LineageId, SeriesUid, StudyUid, SubjectId
 
 PredictionState: TypeAlias = Literal["started", "published", "failed"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Making:
+    """How a prediction was made: with its model's weights, all it takes to make it again.
+
+    Attributes:
+        inputs: digests of the instances that were read, in that order.
+        back_end: name of what ran the network.
+        machine: where it ran, with the number of threads.
+        software: name and version of all that had a part in it.
+        seconds: how long each step took.
+    """
+
+    inputs: tuple[str, ...]
+    back_end: str
+    machine: str
+    software: dict[str, str]
+    seconds: dict[str, float]
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` made of it and JSON kept."""
+        return cls(**(content | {"inputs": tuple(content["inputs"])}))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +44,7 @@ class Prediction:
         created_at: ISO 8601 in UTC; recorded once, so that a repeat writes the same bytes.
         problem: why it failed; empty otherwise.
         picture_digest: object of the archive: a PNG for the study page; empty until published.
+        making: how it was made; None until published, and for those of earlier versions.
     """
 
     lineage_id: LineageId
@@ -33,6 +58,7 @@ class Prediction:
     problem: str = ""
     finding: Finding | None = None
     picture_digest: str = ""
+    making: Making | None = None
     finished_at: float | None = None
 
 

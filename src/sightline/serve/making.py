@@ -1,0 +1,248 @@
+"""What a model says of a series, measured, judged and written: finding, picture, DICOM objects.
+
+Nothing is kept here, so that the same code makes a result and makes it again to prove it.
+"""
+
+import dataclasses
+import uuid
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sightline import clock, log
+from sightline.engines.limited import Limits
+from sightline.errors import UnsoundSeries
+from sightline.formats.dicom_file import read_header
+from sightline.formats.dicom_image import SeriesGrid, SeriesVolumes, read_volumes
+from sightline.formats.sc import write_sc
+from sightline.formats.seg import write_seg
+from sightline.formats.slice_picture import png
+from sightline.formats.sr import write_sr
+from sightline.serve.engine import Engine, learning
+from sightline.serve.pictures import overlay_picture
+from sightline.serve.routing import recipe_of
+from sightline.serve.triage import triage, triage_answer
+from sightline.values.finding import Finding
+from sightline.values.identity import Digest, InstanceUid, LineageId, SeriesUid
+from sightline.values.model import ModelRecord
+from sightline.values.prediction import Making, Prediction
+from sightline.values.recipe import Recipe
+from sightline.values.result import ResultIdentity
+from sightline.values.volume import Segmentation, Volume
+
+_log = log.get("serve")
+_UID_SPACE = uuid.UUID("6f1f3a52-2c57-4c5f-9d55-0d6f5f0f7b1e")
+_KINDS = {"seg": 9001, "sr": 9002, "sc": 9003}
+"""The objects of one prediction, and the series number each is given."""
+_MOST_NAMED = 4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Made:
+    """What one prediction comes to.
+
+    Attributes:
+        picture: a PNG for the study page.
+        objects: DICOM objects by lineage id.
+        making: how it was made.
+    """
+
+    finding: Finding
+    picture: bytes
+    objects: dict[LineageId, bytes]
+    making: Making
+
+
+def make(
+    engine: Engine,
+    record: ModelRecord,
+    prediction: Prediction,
+    *,
+    files: list[Path],
+    inputs: list[Digest],
+    back_end: str = "",
+) -> Made:
+    """Predict a series and write what is to be published of it.
+
+    Args:
+        engine: applies the model.
+        record: the model.
+        prediction: whose names and time the objects bear.
+        files: the instances of the series.
+        inputs: their digests.
+        back_end: that runs the network; empty for the one that was picked.
+
+    Raises:
+        BadFile: The series is no volume that the model can take.
+        MissingExtra: The host has no learning stack, or the back end does not run here.
+        DamagedObject: The weights do not match their digest.
+    """
+    recipe, watch = recipe_of(record), _Watch()
+    frames = sum(read_header(path.read_bytes()).frames or 1 for path in files)
+    limits = Limits.for_files(files, frames=frames)
+    volume, grid = _choose(recipe, limits.call(read_volumes, files))
+    watch.note("read")
+    ran = engine.ran(record, back_end=back_end)
+    watch.note("load")
+    said = engine.answer(record, volume, back_end=back_end)
+    watch.note("predict")
+    drawn = said.segmentation
+    writer = _Writer(record, prediction, files, grid)
+    if drawn is None:
+        finding = triage_answer(recipe, said, engine.words(record, said))
+        picture = overlay_picture(volume, _nothing_drawn(volume, record), footer=finding.words)
+        objects = writer.write_picture(picture)
+    else:
+        finding = finding_of(recipe, drawn, prediction.lineage_id)
+        watch.note("measure")
+        picture = overlay_picture(volume, drawn, footer=record.label)
+        objects = writer.write(drawn, finding, picture)
+    watch.note("write")
+    _log.info(
+        "series_predicted",
+        prediction=prediction.lineage_id,
+        model=record.label,
+        back_end=ran.back_end,
+        **watch.seconds,
+    )
+    making = Making(
+        inputs=tuple(inputs),
+        back_end=ran.back_end,
+        machine=ran.machine,
+        software=ran.software,
+        seconds=watch.seconds,
+    )
+    return Made(finding=finding, picture=png(picture), objects=objects, making=making)
+
+
+def result_id(prediction: LineageId, kind: str) -> LineageId:
+    """Return the lineage id of one object of a prediction."""
+    return LineageId(f"{prediction.replace('prediction-', 'result-')}-{kind}")
+
+
+def prediction_of_result(result: LineageId) -> LineageId:
+    """Return the lineage id of the prediction that an object is of."""
+    return LineageId(result.rpartition("-")[0].replace("result-", "prediction-"))
+
+
+def uid_from(lineage_id: str) -> str:
+    """Derive a DICOM UID, so that a repeat names the same object (PS3.5 B.2)."""
+    return f"2.25.{uuid.uuid5(_UID_SPACE, lineage_id).int}"
+
+
+def unfit(recipe: Recipe, volume: Volume) -> UnsoundSeries | None:
+    """Return why a recipe does not take a volume by its grid; None where it does."""
+    slices = volume.geometry.shape[0]
+    spacing = volume.geometry.spacing_mm[0]
+    if slices < recipe.accepts.min_slices:
+        return UnsoundSeries(
+            f"{slices} slices; recipe {recipe.name} asks at least {recipe.accepts.min_slices}",
+            hint="Send the whole series, or change `accepts` in the recipe.",
+        )
+    if spacing > recipe.accepts.max_slice_spacing_mm:
+        return UnsoundSeries(
+            f"slices {spacing:.1f} mm apart; recipe {recipe.name} takes at most "
+            f"{recipe.accepts.max_slice_spacing_mm:g} mm",
+            hint="Send the thin reconstruction, or change `accepts` in the recipe.",
+        )
+    return None
+
+
+def finding_of(recipe: Recipe, drawn: Segmentation, prediction_id: LineageId) -> Finding:
+    """Measure what a model drew, and judge it by the recipe's triage rules.
+
+    Raises:
+        MissingExtra: The host has no learning stack.
+    """
+
+    def tracking_uid(class_name: str) -> str:
+        return uid_from(f"{prediction_id}/{class_name}")
+
+    measure = learning("sightline.predict.measure").measure
+    return triage(recipe, measure(drawn, tracking_uid))
+
+
+class _Watch:
+    """Notes how long each step took."""
+
+    def __init__(self) -> None:
+        self._since = clock.monotonic()
+        self.seconds: dict[str, float] = {}
+
+    def note(self, step: str) -> None:
+        now = clock.monotonic()
+        self.seconds[step], self._since = round(now - self._since, 3), now
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Writer:
+    record: ModelRecord
+    prediction: Prediction
+    sources: list[Path]
+    grid: SeriesGrid
+
+    def write(
+        self, drawn: Segmentation, finding: Finding, picture: npt.NDArray[np.uint8]
+    ) -> dict[LineageId, bytes]:
+        """Write SEG, SR and SC; SR and SEG share their tracking UIDs."""
+        tracking_uids = {each.class_name: each.tracking_uid for each in finding.measurements}
+        seg = write_seg(
+            drawn,
+            self.sources,
+            identity=self._identity("seg"),
+            is_manual=False,
+            tracking_uids=tracking_uids,
+            stack=self.grid.name,
+        )
+        drawn_on = [self.sources[file] for file in self.grid.files]
+        sr = write_sr(finding, drawn_on, seg, identity=self._identity("sr"))
+        return {self._id("seg"): seg, self._id("sr"): sr} | self.write_picture(picture)
+
+    def write_picture(self, picture: npt.NDArray[np.uint8]) -> dict[LineageId, bytes]:
+        """Write an SC; alone, of an answer that is words and numbers."""
+        drawn_on = [self.sources[file] for file in self.grid.files]
+        return {self._id("sc"): write_sc(picture, drawn_on, identity=self._identity("sc"))}
+
+    def _id(self, kind: str) -> LineageId:
+        return result_id(self.prediction.lineage_id, kind)
+
+    def _identity(self, kind: str) -> ResultIdentity:
+        lineage_id = self._id(kind)
+        return ResultIdentity(
+            instance_uid=InstanceUid(uid_from(lineage_id)),
+            series_uid=SeriesUid(uid_from(f"{lineage_id}/series")),
+            series_number=_KINDS[kind],
+            series_description=f"{self.record.label} {kind.upper()}",
+            author=self.record.name,
+            created_at=self.prediction.created_at,
+            model_version=self.record.label,
+            model_digest=self.record.weights_digest,
+            lineage_id=lineage_id,
+        )
+
+
+def _choose(recipe: Recipe, series: SeriesVolumes) -> tuple[Volume, SeriesGrid]:
+    """Take the one volume of a series that the recipe accepts; none is preferred over another."""
+    refusals = [unfit(recipe, volume) for volume in series.volumes]
+    fitting = [number for number, error in enumerate(refusals) if error is None]
+    if len(fitting) == 1:
+        return series.volumes[fitting[0]].evened(), series.grids[fitting[0]]
+    if len(refusals) == 1 and refusals[0] is not None:
+        raise refusals[0]
+    names = "; ".join(grid.name for grid in series.grids[:_MOST_NAMED])
+    raise UnsoundSeries(
+        f"the series makes {len(refusals)} volumes, and {len(fitting) or 'none'} of them fit "
+        f"recipe {recipe.name}: {names}{'; ...' if len(refusals) > _MOST_NAMED else ''}",
+        hint="Send the one to predict as a series of its own, or narrow `accepts` in the recipe.",
+    )
+
+
+def _nothing_drawn(volume: Volume, record: ModelRecord) -> Segmentation:
+    """An answer in numbers has no outlines; its words stand on the picture."""
+    return Segmentation(
+        mask=np.zeros(volume.voxels.shape, np.uint8),
+        geometry=volume.geometry,
+        classes=(),
+        author=record.name,
+    )
