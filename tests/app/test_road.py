@@ -51,6 +51,7 @@ def test_results_reach_the_pacs_and_lead_back(
     _equals_the_prediction(sightline_with_model, published["SEG"], files)
     _leads_back(sightline_with_model, published["SEG"])
     _comes_out_again(sightline_with_model, published["SR"])
+    _is_routed_again(sightline_with_model, study_uid)
 
 
 def _published(sightline: Sightline, study_uid: str) -> dict[str, PublishedObject]:
@@ -135,6 +136,11 @@ def _comes_out_again(sightline: Sightline, published: PublishedObject) -> None:
         said = sightline.run("reproduce", *named)
         assert "3 objects: the same, bit for bit" in said
         assert "1 of 1 predictions came out again" in said
+
+
+def _is_routed_again(sightline: Sightline, study_uid: str) -> None:
+    assert "goes to the model" in sightline.run("route", study_uid)
+    assert "tiny@1 gets series of 6 of 6 studies" in sightline.run("route")
 
 
 def _leads_back(sightline: Sightline, published: PublishedObject) -> None:

@@ -16,7 +16,9 @@ from sightline.catalog.archive_tables import (
     SERIES,
     STUDY,
 )
-from sightline.errors import UnknownName
+from sightline.errors import NotDicom, UnknownName
+from sightline.formats.acquisition import HEAD_BYTES, read_acquisition
+from sightline.values.acquisition import Acquisition
 from sightline.values.arrival import Holding
 from sightline.values.identity import (
     Digest,
@@ -181,6 +183,33 @@ def series_of_study(archive: Archive, study_uid: StudyUid) -> list[SeriesFacts]:
         )
         for row in rows
     ]
+
+
+def acquisition_of(archive: Archive, series_uid: SeriesUid) -> Acquisition:
+    """Read how a series was acquired, from the instance in the middle of it.
+
+    Raises:
+        UnknownName: There is no such series, or its instance is gone.
+        DamagedObject: The instance cannot be put together.
+        NotDicom: It is no DICOM file any more.
+    """
+    with archive.database.read() as connection:
+        digests = connection.scalars(
+            sa.select(INSTANCE.c.digest)
+            .where(INSTANCE.c.series_uid == series_uid, INSTANCE.c.lineage_id.is_(None))
+            .order_by(INSTANCE.c.number, INSTANCE.c.uid)
+        ).all()
+    if not digests:
+        raise UnknownName(
+            f"the archive has no series {series_uid}",
+            hint="Send or import the images first; `sightline studies` lists what is there.",
+        )
+    middle = Digest(digests[len(digests) // 2])
+    try:
+        return read_acquisition(archive.objects.head(middle, HEAD_BYTES))
+    except NotDicom:
+        # A deflated one says nothing before its end.
+        return read_acquisition(archive.objects.get(middle))
 
 
 def lineage_of_instance(archive: Archive, instance_uid: InstanceUid) -> LineageId | None:

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sightline.errors import BadRecipe
+from sightline.values.acquisition import Orientation
 
 MIRROR_AXES = {"head_foot": 0, "front_back": 1, "left_right": 2}
 """Axes of the network's grid by the names that a recipe gives them."""
@@ -23,13 +24,29 @@ class _Part(BaseModel):
 
 
 class Accepts(_Part):
-    """Which series the recipe is for; an empty list accepts anything."""
+    """Which series the recipe is for; an empty list accepts anything. Scouts are never taken."""
 
     modality: Literal["CT", "MR", "PT", "CR", "DX", "MG"] = "CT"
     body_part: list[str] = Field(default=[], description="Body Part Examined, any of these.")
     description_words: list[str] = Field(
         default=[], description="One of these stands in the series description (case ignored)."
     )
+    without_words: list[str] = Field(
+        default=[], description="None of these stands in the series description (case ignored)."
+    )
+    order_words: list[str] = Field(
+        default=[],
+        description="One of these stands in the requested procedure or the study description "
+        "(case ignored).",
+    )
+    orientation: list[Orientation] = Field(default=[], description="Of the slices, any of these.")
+    kernels: list[str] = Field(
+        default=[], description="The convolution kernel begins with one of these (case ignored)."
+    )
+    contrast: Literal["any", "with", "without"] = Field(
+        default="any", description="Whether a contrast agent was given."
+    )
+    max_slice_thickness_mm: float | None = Field(default=None, gt=0)
     min_slices: int = Field(default=8, ge=1)
     max_slice_spacing_mm: float = Field(default=10.0, gt=0)
 
