@@ -38,6 +38,7 @@ FORMATS: Registry[Format] = Registry(
     kind=Format,
     skip=frozenset(
         {
+            "acquisition",
             "bare_dataset",
             "certificate",
             "class_codes",
