@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from sightline.hub.collections import Criteria, make_version
 from sightline.hub.hub import Hub
@@ -19,14 +20,14 @@ from tests.hubs import CLASSES
 from tests.models import add_drawing
 
 MODELS, BUDGET_GB = 24, 4.0
-# As large as nnU-Net's networks for CT: 120 MB of weights each, 3 GB together.
+# 150 MB of weights each, more than the budget together.
 LARGE = """
 name: large-{number}
 title: A large model
 accepts: {{modality: CT, min_slices: 4}}
 task: {{classes: [ground_glass, consolidation]}}
 inputs: {{window: [-1000, 300], patch: [32, 64, 64]}}
-network: {{base_channels: 32, max_channels: 320, levels: 6}}
+network: {{base_channels: 48, max_channels: 480, levels: 6}}
 """
 
 
@@ -68,8 +69,9 @@ def test_many_large_models_turn_over_within_the_budget(hub: Hub, chest: Collecti
     ]
     volume = read_volume(hub, chest.in_order()[0].volume_digest)
     engine = Engine(hub, threads=2, memory_gb=BUDGET_GB)
-    with Watch() as watch:
+    with Watch() as watch, capture_logs() as said:
         drawn = [engine.predict(record, volume).mask for record in [*records, *reversed(records)]]
     assert watch.most <= BUDGET_GB * 1e9
+    assert sum(each["event"] == "model_unloaded" for each in said) > 0
     for first, again in zip(drawn[:MODELS], reversed(drawn[MODELS:]), strict=True):
         assert np.array_equal(first, again)
