@@ -185,7 +185,8 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         description="Memory of a process that predicts, with the models it keeps loaded: the one "
-        "that was used longest ago leaves first. 0: half of the machine's.",
+        "that was used longest ago leaves first. 0: half of what the machine, or its container, "
+        "has left when the process starts.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe event that is logged."

@@ -16,7 +16,9 @@ from sightline.errors import Refused, UnknownName
 from sightline.hub.collections import Criteria, make_version
 from sightline.hub.hub import Hub
 from sightline.hub.models import keep_trials
+from sightline.serve import remaking
 from sightline.serve.engine import Engine
+from sightline.serve.making import Made, make, prediction_of_result, result_ids
 from sightline.serve.predicting import predict_series
 from sightline.serve.publishing import publish_prediction
 from sightline.serve.remaking import remake
@@ -116,6 +118,28 @@ def test_what_comes_out_otherwise_is_named(archive: Archive, hub: Hub, record: M
     kinds = [each.rpartition("-")[2] for each in found.changed]
     assert kinds == ["seg", "sr", "sc", "finding", "picture"]
     assert [each.partition(":")[0] for each in found.differences] == ["machine", "numpy"]
+
+
+def test_an_object_that_was_published_and_is_not_made_again_is_named(
+    archive: Archive, hub: Hub, record: ModelRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = publish(archive, hub, record, receive(archive))
+
+    def without_sr(*given: object, **named: object) -> Made:
+        made = make(*given, **named)  # type: ignore[arg-type]
+        kept = {each: made.objects[each] for each in made.objects if not each.endswith("-sr")}
+        return dataclasses.replace(made, objects=kept)
+
+    monkeypatch.setattr(remaking, "make", without_sr)
+    found = remake(archive, Engine(hub, threads=1), hub, name=name)
+    assert [each.rpartition("-")[2] for each in found.changed] == ["sr"]
+
+
+def test_names_of_objects_lead_to_their_prediction() -> None:
+    name = LineageId("prediction-0123456789ab")
+    assert {prediction_of_result(each) for each in result_ids(name)} == {name}
+    for other in (name, LineageId("2.25.1"), LineageId("run-1")):
+        assert prediction_of_result(other) == other
 
 
 def test_what_has_no_record_is_refused(archive: Archive, hub: Hub, record: ModelRecord) -> None:

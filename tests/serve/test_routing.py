@@ -1,5 +1,6 @@
 """A live model gets the series its recipe accepts; for each other there is a reason."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from sightline.hub.hub import Hub
 from sightline.serve.routing import refusal, route
 from sightline.values.acquisition import Acquisition
 from sightline.values.arrival import Source
-from sightline.values.identity import SeriesUid, StudyUid
+from sightline.values.identity import Digest, SeriesUid, StudyUid
 from sightline.values.recipe import Accepts
 from tests.hubs import CLASSES, add_trained
 from tests.instances import STUDY, part10_of, slice_of
@@ -122,3 +123,27 @@ def test_what_a_study_holds_is_read_from_its_instances(
         ("axial", ""),
         ("", "it is a scout"),
     }
+
+
+def test_a_series_that_cannot_be_read_goes_to_nobody_and_the_others_go_on(
+    tmp_path: Path, hub: Hub, fill: Callable[..., None]
+) -> None:
+    archive = Archive.at(tmp_path / "archive")
+    names = {"SeriesInstanceUID": f"{STUDY}.7", "SOPInstanceUID": f"{STUDY}.7.1"}
+    broken = part10_of(slice_of(99, **names))
+    keep(archive, broken, Source(name="test"))
+    for number in range(1, 10):
+        axial = slice_of(number, BodyPartExamined="CHEST", SeriesDescription="axial")
+        keep(archive, part10_of(axial), Source(name="test"))
+    path = archive.objects.blobs.path(Digest(hashlib.sha256(broken).hexdigest()))
+    assert path is not None
+    path.unlink()
+    fill(1)
+    learned = make_version(hub, "chest", Criteria(modality="CT", classes=CLASSES))
+    candidate = add_trained(hub, "chest", collection=learned.label)
+    found = {
+        each.description: each.refusal
+        for each in route(archive, hub, StudyUid(STUDY), chosen=[candidate])
+    }
+    assert found["axial"] == ""
+    assert found[""].startswith("its images cannot be read: ")

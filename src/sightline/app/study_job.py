@@ -192,9 +192,12 @@ class StudyJob:
 
 def _predicted(made: dict[str, Any]) -> Predicted:
     measurements = tuple(Measurement(**each) for each in made["finding"]["measurements"])
-    making = made["prediction"]["making"]
+    # A job of an earlier version, taken up after an upgrade, knows nothing of it.
+    making = made["prediction"].get("making")
     return Predicted(
-        prediction=Prediction(**(made["prediction"] | {"making": Making.from_json(making)})),
+        prediction=Prediction(
+            **(made["prediction"] | {"making": making and Making.from_json(making)})
+        ),
         finding=Finding(**(made["finding"] | {"measurements": measurements})),
         picture_digest=Digest(made["picture_digest"]),
         objects=tuple((LineageId(id_), Digest(digest)) for id_, digest in made["objects"]),

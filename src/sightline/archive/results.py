@@ -126,7 +126,7 @@ def prediction(archive: Archive, lineage_id: LineageId) -> Prediction:
     if row is None:
         raise UnknownName(
             f"the archive has no prediction {lineage_id}",
-            hint="`sightline results` lists what models published.",
+            hint="`sightline results` lists what models published, `sightline runs` the trainings.",
         )
     return _prediction(row)
 

@@ -11,7 +11,7 @@ from sightline.archive.results import published_predictions
 from sightline.archive.studies import lineage_of_instance
 from sightline.cli.context import new_verb, settings_of
 from sightline.cli.train import run_with_progress
-from sightline.errors import BadSettings, Refused
+from sightline.errors import BadSettings, Refused, SightlineError
 from sightline.hub.hub import Hub
 from sightline.hub.models import run as known_run
 from sightline.recipes.library import recipe_named
@@ -22,7 +22,7 @@ from sightline.settings import Settings
 from sightline.values.identity import InstanceUid, LineageId
 
 APP = new_verb()
-_RUN, _PREDICTION = "run-", "prediction-"
+_RUN = "run-"
 
 
 @APP.command()
@@ -54,37 +54,51 @@ def reproduce(
     where something did not come out again.
     """
     settings = settings_of(ctx)
-    if sample or not name.startswith(_RUN):
-        _remake(settings, name, sample)
+    if not sample and name.startswith(_RUN):
+        _retrain(settings, name, recipe, check=check)
         return
-    _retrain(settings, name, recipe, check=check)
+    if recipe or check:
+        raise BadSettings(
+            "--recipe and --check are for runs, and no run is named",
+            hint="Name a run, as `sightline runs` does, or leave them out.",
+        )
+    _remake(settings, name, sample)
 
 
 def _remake(settings: Settings, name: str, sample: int) -> None:
     archive, hub = Archive.open(settings), Hub.open(settings)
     engine = Engine.of(hub, settings)
     chosen = _sampled(archive, sample) if sample else [_prediction_named(archive, name)]
-    unequal = 0
+    equal = 0
     for number, each in enumerate(chosen, start=1):
-        found = remake(archive, engine, hub, name=each)
-        for difference in found.differences:
-            print(difference)
+        print(f"{number} of {len(chosen)}: {each}", end="", flush=True)
+        try:
+            found = remake(archive, engine, hub, name=each)
+        except SightlineError as error:
+            # The others of a sample are judged all the same.
+            print(f": not made again: {error.problem}. {error.hint}")
+            continue
         came_out = "the same, bit for bit" if found.is_equal else f"not: {', '.join(found.changed)}"
-        print(
-            f"{number} of {len(chosen)}: {each}, {found.prediction.model_version}, "
-            f"{found.objects} objects: {came_out}"
-        )
-        unequal += not found.is_equal
-    if unequal:
+        print(f", {found.prediction.model_version}, {found.objects} objects: {came_out}")
+        for difference in found.differences:
+            print(f"  {difference}")
+        equal += found.is_equal
+    if equal < len(chosen):
         raise Refused(
-            f"{unequal} of {len(chosen)} predictions did not come out again",
-            hint="What differs from then is named above; where nothing is, report it as a defect.",
+            f"{len(chosen) - equal} of {len(chosen)} predictions did not come out again",
+            hint="Why, or what differs from then, is named above; where nothing is, report it as "
+            "a defect.",
         )
-    print(f"{len(chosen)} of {len(chosen)} predictions came out again, bit for bit")
+    print(f"{equal} of {len(chosen)} predictions came out again, bit for bit")
 
 
 def _sampled(archive: Archive, count: int) -> list[LineageId]:
     published = published_predictions(archive)
+    if not published:
+        raise Refused(
+            "nothing was published yet, so nothing can be made again",
+            hint="Send a study that a live model takes; `sightline route` says which do.",
+        )
     return random.sample(published, min(count, len(published)))
 
 
@@ -93,8 +107,7 @@ def _prediction_named(archive: Archive, name: str) -> LineageId:
         raise BadSettings(
             "nothing is named", hint="Give a run or a result, or --sample 10 for ten results."
         )
-    known = lineage_of_instance(archive, InstanceUid(name)) or LineageId(name)
-    return known if known.startswith(_PREDICTION) else prediction_of_result(known)
+    return prediction_of_result(lineage_of_instance(archive, InstanceUid(name)) or LineageId(name))
 
 
 def _retrain(settings: Settings, run: str, recipe: str | None, *, check: bool) -> None:

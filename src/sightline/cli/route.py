@@ -10,7 +10,7 @@ from rich.progress import Progress
 from sightline.archive.archive import Archive
 from sightline.archive.studies import list_studies
 from sightline.cli.context import new_verb, print_table, settings_of
-from sightline.errors import BadSettings
+from sightline.errors import BadSettings, UnknownName
 from sightline.hub.hub import Hub
 from sightline.hub.models import model, models
 from sightline.serve.routing import route
@@ -50,6 +50,11 @@ def route_(
             (each.model_version, each.series_uid, each.description, each.refusal or _GOES)
             for each in route(archive, hub, StudyUid(study), chosen=chosen)
         ]
+        if not rows:
+            raise UnknownName(
+                f"the archive has no images of a study {study}",
+                hint="`sightline studies` lists what is there, by Study Instance UID.",
+            )
         print_table(("model", "series", "description", ""), rows)
         return
     _count(archive, hub, chosen)

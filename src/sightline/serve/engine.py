@@ -54,7 +54,7 @@ class Engine:
             hub: holds the weights.
             threads: for the networks; 0 is one a core.
             least_agreement: of a back end with the model as it was trained.
-            memory_gb: of this process, with the models it keeps; 0 is half of the machine's.
+            memory_gb: of this process, with the models it keeps; 0 is half of what is left now.
         """
         self._hub = hub
         self._threads = threads

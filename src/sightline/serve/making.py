@@ -8,7 +8,6 @@ import uuid
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from sightline import clock, log
 from sightline.engines.limited import Limits
@@ -87,17 +86,14 @@ def make(
     watch.note("load")
     said = engine.answer(record, volume, back_end=back_end)
     watch.note("predict")
-    drawn = said.segmentation
+    finding = (
+        triage_answer(recipe, said, engine.words(record, said))
+        if said.segmentation is None
+        else finding_of(recipe, said.segmentation, prediction.lineage_id)
+    )
+    watch.note("measure")
     writer = _Writer(record, prediction, files, grid)
-    if drawn is None:
-        finding = triage_answer(recipe, said, engine.words(record, said))
-        picture = overlay_picture(volume, _nothing_drawn(volume, record), footer=finding.words)
-        objects = writer.write_picture(picture)
-    else:
-        finding = finding_of(recipe, drawn, prediction.lineage_id)
-        watch.note("measure")
-        picture = overlay_picture(volume, drawn, footer=record.label)
-        objects = writer.write(drawn, finding, picture)
+    picture, objects = writer.write(volume, said.segmentation, finding)
     watch.note("write")
     _log.info(
         "series_predicted",
@@ -113,7 +109,7 @@ def make(
         software=ran.software,
         seconds=watch.seconds,
     )
-    return Made(finding=finding, picture=png(picture), objects=objects, making=making)
+    return Made(finding=finding, picture=picture, objects=objects, making=making)
 
 
 def result_id(prediction: LineageId, kind: str) -> LineageId:
@@ -121,9 +117,16 @@ def result_id(prediction: LineageId, kind: str) -> LineageId:
     return LineageId(f"{prediction.replace('prediction-', 'result-')}-{kind}")
 
 
-def prediction_of_result(result: LineageId) -> LineageId:
-    """Return the lineage id of the prediction that an object is of."""
-    return LineageId(result.rpartition("-")[0].replace("result-", "prediction-"))
+def result_ids(prediction: LineageId) -> list[LineageId]:
+    """Return the lineage ids of all objects that a prediction may have."""
+    return [result_id(prediction, kind) for kind in _KINDS]
+
+
+def prediction_of_result(name: LineageId) -> LineageId:
+    """Return the lineage id of the prediction that an object is of; any other name as it is."""
+    stem, _, kind = name.rpartition("-")
+    is_result = name.startswith("result-") and kind in _KINDS
+    return LineageId(stem.replace("result-", "prediction-")) if is_result else name
 
 
 def uid_from(lineage_id: str) -> str:
@@ -183,9 +186,21 @@ class _Writer:
     grid: SeriesGrid
 
     def write(
-        self, drawn: Segmentation, finding: Finding, picture: npt.NDArray[np.uint8]
-    ) -> dict[LineageId, bytes]:
-        """Write SEG, SR and SC; SR and SEG share their tracking UIDs."""
+        self, volume: Volume, drawn: Segmentation | None, finding: Finding
+    ) -> tuple[bytes, dict[LineageId, bytes]]:
+        """Write the picture as PNG and SC, and SEG and SR where something can be drawn."""
+        if drawn is None:
+            # An answer in numbers has no outlines; its words stand on the picture.
+            picture = overlay_picture(volume, _nothing_drawn(volume), footer=finding.words)
+            results = {}
+        else:
+            picture = overlay_picture(volume, drawn, footer=self.record.label)
+            results = self._write_drawn(drawn, finding)
+        sc = write_sc(picture, self._drawn_on(), identity=self._identity("sc"))
+        return png(picture), results | {self._id("sc"): sc}
+
+    def _write_drawn(self, drawn: Segmentation, finding: Finding) -> dict[LineageId, bytes]:
+        """Write SEG and SR, which share their tracking UIDs."""
         tracking_uids = {each.class_name: each.tracking_uid for each in finding.measurements}
         seg = write_seg(
             drawn,
@@ -195,14 +210,11 @@ class _Writer:
             tracking_uids=tracking_uids,
             stack=self.grid.name,
         )
-        drawn_on = [self.sources[file] for file in self.grid.files]
-        sr = write_sr(finding, drawn_on, seg, identity=self._identity("sr"))
-        return {self._id("seg"): seg, self._id("sr"): sr} | self.write_picture(picture)
+        sr = write_sr(finding, self._drawn_on(), seg, identity=self._identity("sr"))
+        return {self._id("seg"): seg, self._id("sr"): sr}
 
-    def write_picture(self, picture: npt.NDArray[np.uint8]) -> dict[LineageId, bytes]:
-        """Write an SC; alone, of an answer that is words and numbers."""
-        drawn_on = [self.sources[file] for file in self.grid.files]
-        return {self._id("sc"): write_sc(picture, drawn_on, identity=self._identity("sc"))}
+    def _drawn_on(self) -> list[Path]:
+        return [self.sources[file] for file in self.grid.files]
 
     def _id(self, kind: str) -> LineageId:
         return result_id(self.prediction.lineage_id, kind)
@@ -238,11 +250,10 @@ def _choose(recipe: Recipe, series: SeriesVolumes) -> tuple[Volume, SeriesGrid]:
     )
 
 
-def _nothing_drawn(volume: Volume, record: ModelRecord) -> Segmentation:
-    """An answer in numbers has no outlines; its words stand on the picture."""
+def _nothing_drawn(volume: Volume) -> Segmentation:
     return Segmentation(
         mask=np.zeros(volume.voxels.shape, np.uint8),
         geometry=volume.geometry,
         classes=(),
-        author=record.name,
+        author="",
     )

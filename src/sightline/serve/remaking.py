@@ -9,7 +9,7 @@ from sightline.errors import Refused
 from sightline.hub.hub import Hub
 from sightline.hub.models import model
 from sightline.serve.engine import Engine
-from sightline.serve.making import make
+from sightline.serve.making import make, result_ids
 from sightline.values.identity import Digest, LineageId
 from sightline.values.prediction import Making, Prediction
 
@@ -64,11 +64,10 @@ def remake(archive: Archive, engine: Engine, hub: Hub, *, name: LineageId) -> Re
     sources = [Digest(each) for each in making.inputs]
     with archive.objects.local_copies(sources) as files:
         made = make(engine, record, known, files=files, inputs=sources, back_end=making.back_end)
-    then = objects_of(archive, list(made.objects))
+    then = objects_of(archive, result_ids(known.lineage_id))
+    now = {each: hashlib.sha256(content).hexdigest() for each, content in made.objects.items()}
     changed: list[str] = [
-        name
-        for name, content in made.objects.items()
-        if then.get(name) != hashlib.sha256(content).hexdigest()
+        each for each in result_ids(known.lineage_id) if then.get(each) != now.get(each)
     ]
     if made.finding != known.finding:
         changed.append("finding")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from sightline import log
+from sightline.store.decoded import memory_left_bytes
 
 _log = log.get("serve")
 _STATM = Path("/proc/self/statm")
@@ -72,10 +73,10 @@ class Resident(Generic[Loaded]):
 
 
 def budget_of(memory_gb: float) -> int:
-    """Return a budget in bytes; 0 stands for half of the machine's memory."""
+    """Return a budget in bytes; 0 stands for half of what is left to this process now."""
     if memory_gb:
         return int(memory_gb * 1e9)
-    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _HALF)
+    return int((memory_left_bytes() + used_bytes()) * _HALF)
 
 
 def used_bytes() -> int:

@@ -6,6 +6,7 @@ from itertools import chain
 
 from sightline.archive.archive import Archive
 from sightline.archive.studies import SeriesFacts, acquisition_of, series_of_study
+from sightline.errors import SightlineError
 from sightline.hub.hub import Hub
 from sightline.hub.models import models
 from sightline.values.acquisition import Acquisition
@@ -43,25 +44,35 @@ def route(
         study_uid: the study.
         chosen: the models; those that are live where none is given.
 
-    Raises:
-        UnknownName: An instance is gone.
-        DamagedObject: An instance cannot be put together.
+    A series whose images cannot be read goes to nobody; the study goes on.
     """
     candidates = models(hub, state="live") if chosen is None else chosen
     asked = {each.lineage_id: recipe_of(each).accepts for each in candidates}
     series = series_of_study(archive, study_uid) if candidates else []
-    acquired = {each.uid: acquisition_of(archive, each.uid) for each in series}
+    acquired = {each.uid: _acquired(archive, each.uid) for each in series}
     return [
         RouteDecision(
             series_uid=each.uid,
             description=each.description,
             model_id=model.lineage_id,
             model_version=model.label,
-            refusal=refusal(asked[model.lineage_id], each, acquired[each.uid]),
+            refusal=_decided(asked[model.lineage_id], each, acquired[each.uid]),
         )
         for model in candidates
         for each in series
     ]
+
+
+def _acquired(archive: Archive, series_uid: SeriesUid) -> Acquisition | str:
+    """Read how a series was acquired, or return why that cannot be read."""
+    try:
+        return acquisition_of(archive, series_uid)
+    except SightlineError as error:
+        return f"its images cannot be read: {error.problem}"
+
+
+def _decided(accepts: Accepts, series: SeriesFacts, acquired: Acquisition | str) -> str:
+    return acquired if isinstance(acquired, str) else refusal(accepts, series, acquired)
 
 
 def recipe_of(model: ModelRecord) -> Recipe:
