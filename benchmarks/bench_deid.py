@@ -35,7 +35,7 @@ from benchmarks.deid import score
 from benchmarks.deid.planted import identifiers_in, write_hostile, write_planted
 from benchmarks.deid.speed import LOADS, PATIENTS, write_load
 from benchmarks.deid.story import write_story
-from benchmarks.deid.tools import OURS, installed, run, run_command
+from benchmarks.deid.tools import OURS, PEERS, installed, run, run_command
 
 LIMIT_S = 20
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
@@ -46,7 +46,7 @@ Table: TypeAlias = dict[str, Values]
 def main() -> None:
     """Score every tool, time every tool, and print a line a claim."""
     given = _arguments()
-    names = installed()
+    names = installed(given.peers)
     where = _MEMORY if _MEMORY.is_dir() else None
     with (
         tempfile.TemporaryDirectory(dir=where, prefix="bench-deid-") as memory,
@@ -60,9 +60,9 @@ def main() -> None:
                 print(json.dumps(line), flush=True)
             shutil.rmtree(work)
         folders = {"memory": Path(memory), "disk": Path(disk), "durable": Path(disk)}
-        loads = LOADS if given.rounds else ()
-        for load in loads[-1:] if given.only_large else loads:
-            source = write_load(Path(memory) / "load", load, given.objects)
+        for load in [LOADS[name] for name in given.loads] if given.rounds else ():
+            count = given.objects or load.files
+            source = write_load(Path(memory) / "load", load, count)
             for setting in given.settings:
                 rates = time_tools(
                     source,
@@ -71,7 +71,7 @@ def main() -> None:
                     is_durable=setting == "durable",
                     rounds=given.rounds,
                 )
-                for line in _rate_lines(f"{given.objects} {load.name}, {setting}", rates):
+                for line in _rate_lines(f"{count} {load.name}, {setting}", rates):
                     print(json.dumps(line), flush=True)
             shutil.rmtree(source)
 
@@ -82,9 +82,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--patients", type=int, default=4)
     parser.add_argument("--visits", type=int, default=3)
     parser.add_argument("--hostile", type=int, default=14, help="hostile objects")
-    parser.add_argument("--objects", type=int, default=1000, help="files of each load")
+    parser.add_argument("--loads", nargs="+", choices=LOADS, default=LOADS)
+    parser.add_argument("--objects", type=int, help="files of each load, in place of its own")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS)
     parser.add_argument("--rounds", type=int, default=3, help="0 leaves the timer off")
-    parser.add_argument("--only-large", action="store_true", help="leave the small files out")
     settings = ("memory", "disk", "durable")
     parser.add_argument("--settings", nargs="+", choices=settings, default=settings[:2])
     return parser.parse_args()

@@ -22,16 +22,19 @@ class Load:
 
     Attributes:
         size: rows and columns of 16 bits; None keeps the 128 x 128 pixels of the header's own file.
+        files: how many are timed: enough that one process of ours works for seconds, because
+            starting and ending two of them takes tens of milliseconds.
     """
 
     name: str
     size: int | None
+    files: int
 
 
-LOADS = (
-    Load(name="objects of 39 KB", size=None),
-    Load(name="CT slices of 0.5 MB", size=512),
-)
+LOADS = {
+    "small": Load(name="objects of 39 KB", size=None, files=4000),
+    "large": Load(name="CT slices of 0.5 MB", size=512, files=2000),
+}
 
 
 def write_load(folder: Path, load: Load, count: int) -> Path:

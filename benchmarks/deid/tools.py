@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pydicom
@@ -35,12 +36,12 @@ class Run:
     outcome: Outcome
 
 
-def installed() -> list[str]:
-    """List our tool and the peers that are there; say how to install the others."""
-    missing = [name for name in PEERS if not _python(name).exists()]
+def installed(peers: Iterable[str]) -> list[str]:
+    """List our tool and those of the peers that are there; say how to install the others."""
+    missing = [name for name in peers if not _python(name).exists()]
     for name in missing:
         print(f"{name} is not installed: make .peers/{name}/installed", file=sys.stderr)
-    return [OURS, *(name for name in PEERS if name not in missing)]
+    return [OURS, *(name for name in peers if name not in missing)]
 
 
 def run(

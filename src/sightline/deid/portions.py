@@ -29,7 +29,7 @@ Workers: TypeAlias = ProcessPoolExecutor | None
 # How often a process looks whether the one that began it is still there.
 _PARENT_S = 0.2
 # A portion is what one process takes at a time: enough to be worth it, little enough for memory.
-_MOST_FILES, _MOST_BYTES = 32, 64 * 1024**2
+_MOST_FILES, _MOST_BYTES = 128, 64 * 1024**2
 # Towards the end it is so small a part of what is left that all processes end together.
 _FEWEST_FILES, _PART_OF_LEFT = 4, 16
 
