@@ -129,21 +129,29 @@ def fill(hub: Hub, tmp_path: Path) -> Callable[..., None]:
     return _fill
 
 
-def recipe_of(name: str, *, at_least: float = 0.5, modality: str = "CT") -> str:
-    """Return a small recipe as YAML."""
+def recipe_of(
+    name: str, *, at_least: float = 0.5, modality: str = "CT", gate: str = "", triage: str = ""
+) -> str:
+    """Return a small recipe as YAML; `gate` and `triage` are more of those, as flow YAML."""
     return Recipe.from_yaml(
         f"{{name: {name}, title: T, accepts: {{modality: {modality}}}, "
-        f"task: {{classes: [ground_glass, consolidation]}}, "
-        f"gate: {{at_least: {at_least}, min_subjects: 2}}}}"
+        f"task: {{classes: [ground_glass, consolidation]}}, triage: [{triage}], "
+        f"gate: {{at_least: {at_least}, min_subjects: 2{gate and ', '}{gate}}}}}"
     ).to_yaml()
 
 
 def add_trained(
-    hub: Hub, name: str, *, collection: str, dice: float | None = None, subjects: int = 5
+    hub: Hub,
+    name: str,
+    *,
+    collection: str,
+    dice: float | None = None,
+    subjects: int = 5,
+    recipe: str = "",
 ) -> ModelRecord:
     """Enter a model as a training would, with an evaluation of that Dice; its weights are none."""
     run_id = new_id("run")
-    recipe = recipe_of(name)
+    recipe = recipe or recipe_of(name)
     record = {"code": {"name": "code", "digest": "0"}, "environment": {"python": "3"}}
     start_run(
         hub,

@@ -1,5 +1,6 @@
 """What the rules let go, what stays and why, and that a crash leaves nothing unexplained."""
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from sightline.archive.completeness import complete_quiet_studies
 from sightline.archive.receiving import keep
 from sightline.archive.results import start_prediction
 from sightline.archive.retention import Due, retire
+from sightline.archive.shadows import keep_shadow, shadows_of, start_shadow
 from sightline.archive.studies import list_studies
 from sightline.archive.ties import load_rules
 from sightline.audit.chain import entries
@@ -26,7 +28,7 @@ from sightline.settings import Settings
 from sightline.values.arrival import Source
 from sightline.values.clinical import Clinical, ClinicalRecord, Person
 from sightline.values.identity import LineageId, SeriesUid, StudyUid
-from sightline.values.prediction import Prediction
+from sightline.values.prediction import Prediction, ShadowPrediction
 from tests.instances import ROOT, part10_of, slice_of
 
 SOURCE = Source(name="test")
@@ -164,6 +166,29 @@ def test_what_has_results_or_is_incomplete_stays(
     (settings.data_dir / RULES_FILE).write_text(RULES + "keep:\n  with_results: false\n")
     assert apply(settings, archive, list_due(settings, archive, hub), tell=lambda _due: None) == 1
     assert [each.study.uid for each in list_studies(archive)] == [study_uid(2)]
+
+
+def test_what_was_said_in_shadow_goes_with_its_study(
+    settings: Settings, archive: Archive, hub: Hub
+) -> None:
+    receive(archive, 1, days=1500)
+    seg = archive.objects.put(b"a segmentation that nobody was shown")
+    shadow = ShadowPrediction(
+        lineage_id=LineageId("prediction-1"),
+        study_uid=study_uid(1),
+        series_uid=SeriesUid(f"{study_uid(1)}.1"),
+        series_digest="0" * 64,
+        model_id=LineageId("model-1"),
+        model_version="m@1",
+        created_at="2026-01-01T00:00:00+00:00",
+    )
+    keep_shadow(archive, dataclasses.replace(start_shadow(archive, shadow), seg_digest=seg))
+    age_files(archive)
+    assert flaws_of(settings, archive, hub) == []
+    assert apply(settings, archive, list_due(settings, archive, hub), tell=lambda _due: None) == 1
+    assert shadows_of(archive, LineageId("model-1")) == []
+    assert list(archive.objects.digests()) == []
+    assert flaws_of(settings, archive, hub) == []
 
 
 def test_a_report_whose_study_went_waits_in_sight_and_the_log_tells(

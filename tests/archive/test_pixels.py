@@ -22,6 +22,7 @@ SOURCE = Source(name="test")
 # Digest columns that name no object of the store, or one that another column names as well.
 NO_REFERENCE = {
     "prediction.series_digest",
+    "shadow_prediction.series_digest",
     "pixels.digest",
     "loan.digest",
     "audit_entry.digest",

@@ -29,7 +29,7 @@ from sightline.values.collection import CollectionVersion
 from sightline.values.finding import Finding, Measurement
 from sightline.values.identity import InstanceUid, LineageId, SeriesUid, StudyUid
 from sightline.values.lineage import Kind
-from sightline.values.model import ReleaseRecord
+from sightline.values.model import GateCheck, ReleaseRecord
 from sightline.values.prediction import Prediction
 from sightline.values.result import ResultIdentity
 
@@ -156,6 +156,9 @@ class Stage:
             to_state="live",
             approver="Dr Probe",
             reason="reached its gate",
+            checks=(
+                GateCheck(name="dice", asked="at least 0.8000", reached="0.8740", is_met=True),
+            ),
             at=CREATED_AT,
         )
         change_states(self.hub, [release])

@@ -122,6 +122,8 @@ def test_the_models_page_tells_figures_with_intervals(served: Served) -> None:
     assert "live covid-chest@1" in words
     assert "0.874 0.841\N{EN DASH}0.902" in words
     assert "by Dr Probe: reached its gate" in words
+    assert "Gate, as it was passed" in words
+    assert "dice at least 0.8000 0.8740 met" in words
 
 
 def test_a_model_has_a_card_with_its_own_strict_policy(served: Served) -> None:

@@ -17,6 +17,7 @@ from sightline.deid.patient_records import known_of_archive
 from sightline.errors import KeyDestroyed, SightlineError
 from sightline.hub.admission import admit
 from sightline.hub.hub import Hub
+from sightline.hub.models import models
 from sightline.hub.subjects import Relinked
 from sightline.hub.withdrawal import instances_of_series, withdraw
 from sightline.jobs.engine import StepRunner
@@ -24,8 +25,9 @@ from sightline.serve.engine import Engine
 from sightline.serve.predicting import Predicted, predict_series
 from sightline.serve.publishing import publish_prediction
 from sightline.serve.routing import route
+from sightline.serve.shadowing import shadow_series
 from sightline.settings import Settings
-from sightline.values.finding import Finding, Measurement
+from sightline.values.finding import Finding
 from sightline.values.identity import (
     Digest,
     HubInstanceUid,
@@ -35,6 +37,7 @@ from sightline.values.identity import (
     SeriesUid,
     StudyUid,
 )
+from sightline.values.model import ModelState
 from sightline.values.prediction import Making, Prediction
 from sightline.values.rejection import STAYS_IN_HUB, TITLES
 
@@ -62,6 +65,11 @@ class StudyJob:
                 step(f"publish {number}", self.publish, made=made)
         step("door", self.pass_study, study_uid=study_uid)
         step("records", self.pass_records, study_uid=study_uid)
+        # Last: nobody waits for what a model in shadow says.
+        for number, (series_uid, model_id) in enumerate(
+            step("route shadows", self.route_shadows, study_uid=study_uid)
+        ):
+            step(f"shadow {number}", self.shadow, series_uid=series_uid, model_id=model_id)
         _log.info("study_done", study=study_uid, revision=revision)
 
     def records(self, step: StepRunner, *, study_uid: str, revision: int) -> None:
@@ -70,8 +78,26 @@ class StudyJob:
         _log.info("records_done", study=study_uid, revision=revision)
 
     def route_study(self, study_uid: str) -> list[tuple[str, str]]:
-        """Pick the series and models that belong together."""
-        decisions = route(self.archive, self.hub, StudyUid(study_uid))
+        """Pick the series and live models that belong together."""
+        return self._route(study_uid, "live")
+
+    def route_shadows(self, study_uid: str) -> list[tuple[str, str]]:
+        """Pick the series and models in shadow that belong together."""
+        return self._route(study_uid, "shadow")
+
+    def shadow(self, series_uid: str, model_id: str) -> None:
+        """Run a model in shadow on one series; a refusal is recorded, and the study goes on."""
+        shadow_series(
+            self.archive,
+            self.engine,
+            self.hub,
+            series_uid=SeriesUid(series_uid),
+            model_id=LineageId(model_id),
+        )
+
+    def _route(self, study_uid: str, state: ModelState) -> list[tuple[str, str]]:
+        chosen = models(self.hub, state=state)
+        decisions = route(self.archive, self.hub, StudyUid(study_uid), chosen=chosen)
         for each in decisions:
             _log.info(
                 "series_routed",
@@ -191,14 +217,13 @@ class StudyJob:
 
 
 def _predicted(made: dict[str, Any]) -> Predicted:
-    measurements = tuple(Measurement(**each) for each in made["finding"]["measurements"])
     # A job of an earlier version, taken up after an upgrade, knows nothing of it.
     making = made["prediction"].get("making")
     return Predicted(
         prediction=Prediction(
             **(made["prediction"] | {"making": making and Making.from_json(making)})
         ),
-        finding=Finding(**(made["finding"] | {"measurements": measurements})),
+        finding=Finding.from_json(made["finding"]),
         picture_digest=Digest(made["picture_digest"]),
         objects=tuple((LineageId(id_), Digest(digest)) for id_, digest in made["objects"]),
     )

@@ -18,6 +18,7 @@ from sightline.catalog.archive_tables import (
     LOAN,
     PIXELS,
     PREDICTION,
+    SHADOW,
 )
 from sightline.catalog.database import Collision, Database, insert_new
 from sightline.catalog.statements import Statement
@@ -33,6 +34,7 @@ REFERENCES: tuple[tuple[sa.Column[str], sa.ColumnElement[bool]], ...] = (
     (INSTANCE.c.digest, sa.true()),
     (HOLDING.c.digest, HOLDING.c.state != "deleted"),
     (PREDICTION.c.picture_digest, sa.true()),
+    (SHADOW.c.seg_digest, sa.true()),
     (CLINICAL_MESSAGE.c.digest, sa.true()),
 )
 """Every column that names an object, and in which rows; what none names may be removed."""

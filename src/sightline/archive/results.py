@@ -14,7 +14,7 @@ from sightline.catalog.database import insert_new
 from sightline.errors import UnknownName
 from sightline.formats.dicom_file import read_header
 from sightline.values.arrival import OutgoingResult, Source
-from sightline.values.finding import Finding, Measurement
+from sightline.values.finding import Finding
 from sightline.values.identity import Digest, InstanceUid, LineageId, SeriesUid, StudyUid
 from sightline.values.prediction import Making, Prediction
 
@@ -271,11 +271,6 @@ def _finish(connection: sa.Connection, prediction: Prediction) -> None:
 
 
 def _prediction(row: sa.Row[tuple[object, ...]]) -> Prediction:
-    finding = row.finding and Finding(
-        priority=row.finding["priority"],
-        words=row.finding["words"],
-        measurements=tuple(Measurement(**each) for each in row.finding["measurements"]),
-    )
     return Prediction(
         lineage_id=LineageId(row.lineage_id),
         study_uid=StudyUid(row.study_uid),
@@ -286,7 +281,7 @@ def _prediction(row: sa.Row[tuple[object, ...]]) -> Prediction:
         created_at=row.created_at,
         state=row.state,
         problem=row.problem,
-        finding=finding,
+        finding=row.finding and Finding.from_json(row.finding),
         picture_digest=row.picture_digest,
         making=row.making and Making.from_json(row.making),
         finished_at=row.finished_at,

@@ -24,6 +24,7 @@ from sightline.catalog.archive_tables import (
     PATIENT,
     PREDICTION,
     SERIES,
+    SHADOW,
     STUDY,
 )
 from sightline.errors import BadSettings
@@ -224,6 +225,7 @@ def _digests(connection: sa.Connection, study_uid: str) -> set[Digest]:
         (INSTANCE.c.digest, INSTANCE.c.study_uid),
         (HOLDING.c.digest, HOLDING.c.study_uid),
         (PREDICTION.c.picture_digest, PREDICTION.c.study_uid),
+        (SHADOW.c.seg_digest, SHADOW.c.study_uid),
     )
     return {
         Digest(digest)

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
 from sightline.archive.pixels import REFERENCES, needed, remove_object
-from sightline.catalog.archive_tables import HOLDING, INSTANCE, LOAN, PREDICTION
+from sightline.catalog.archive_tables import HOLDING, INSTANCE, LOAN, PREDICTION, SHADOW
 from sightline.store.verifying import verify_part
 from sightline.values.flaw import Flaw
 from sightline.values.identity import Digest
@@ -23,6 +23,9 @@ _OWNERS = (
     ),
     sa.select(PREDICTION.c.study_uid, PREDICTION.c.series_uid, PREDICTION.c.model_version).where(
         PREDICTION.c.picture_digest == sa.bindparam("digest")
+    ),
+    sa.select(SHADOW.c.study_uid, SHADOW.c.series_uid, SHADOW.c.model_version).where(
+        SHADOW.c.seg_digest == sa.bindparam("digest")
     ),
 )
 

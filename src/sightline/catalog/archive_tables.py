@@ -209,6 +209,26 @@ PREDICTION = sa.Table(
     sa.UniqueConstraint("series_uid", "series_digest", "model_id"),
 )
 
+# Apart from what is published, so that nothing that shows or sends results can meet it.
+SHADOW = sa.Table(
+    "shadow_prediction",
+    METADATA,
+    sa.Column("lineage_id", sa.String, primary_key=True),
+    sa.Column("study_uid", sa.ForeignKey("study.uid"), nullable=False, index=True),
+    sa.Column("series_uid", sa.ForeignKey("series.uid"), nullable=False),
+    sa.Column("series_digest", sa.String, nullable=False),
+    sa.Column("model_id", sa.String, nullable=False, index=True),
+    sa.Column("model_version", sa.String, nullable=False),
+    sa.Column("created_at", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("problem", sa.String, nullable=False),
+    sa.Column("finding", sa.JSON),
+    sa.Column("seg_digest", sa.String, nullable=False),
+    sa.Column("making", sa.JSON),
+    sa.Column("beside", sa.JSON),
+    sa.UniqueConstraint("series_uid", "series_digest", "model_id"),
+)
+
 OUTBOX = sa.Table(
     "outbox",
     METADATA,

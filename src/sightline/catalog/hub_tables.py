@@ -196,6 +196,7 @@ RELEASE = sa.Table(
     sa.Column("approver", sa.String, nullable=False),
     sa.Column("reason", sa.String, nullable=False),
     sa.Column("at", sa.String, nullable=False),
+    sa.Column("checks", sa.JSON),
 )
 
 NODE = sa.Table(

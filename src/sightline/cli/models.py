@@ -1,5 +1,6 @@
 """List models, show one, write its card, try it, release it; bring weights in, write one out."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sightline import extras
+from sightline.archive.archive import Archive
 from sightline.cli.context import new_verb, print_table, settings_of
 from sightline.errors import BadSettings
 from sightline.hub.hub import Hub
@@ -14,8 +16,11 @@ from sightline.hub.models import evaluations, model, models, releases, run
 from sightline.judge.card import card_html, figure_words
 from sightline.recipes.library import recipe_named
 from sightline.serve.engine import Engine
+from sightline.serve.gates import gate_checks
 from sightline.serve.releasing import release as release_model
+from sightline.serve.releasing import retire as retire_model
 from sightline.serve.releasing import roll_back
+from sightline.serve.releasing import shadow as shadow_model
 from sightline.serve.trying import try_on_collection
 from sightline.store.durable import write_durably
 from sightline.values.evaluation import Evaluation
@@ -24,6 +29,8 @@ from sightline.values.trial import Trial
 APP = new_verb(
     "List models, show one, write its card, try it, release it; bring weights in, write one out."
 )
+
+_WORDS = {True: "met", False: "not met"}
 
 Name = Annotated[str, typer.Argument(help="NAME, NAME@N or a model's id.")]
 By = Annotated[str, typer.Option("--by", help="Who decides.")]
@@ -64,6 +71,7 @@ def show(ctx: typer.Context, name: Name) -> None:
         ],
         "releases": [
             {"from": r.from_state, "to": r.to_state, "by": r.approver, "why": r.reason, "at": r.at}
+            | {"gate": [dataclasses.asdict(check) for check in r.checks]}
             for r in releases(hub, chosen.name)
             if r.model_id == chosen.lineage_id
         ],
@@ -92,8 +100,36 @@ def card(
 @APP.command()
 def release(ctx: typer.Context, name: Name, by: By, reason: Reason) -> None:
     """Make a model live if it reaches its recipe's gate."""
-    chosen = release_model(Hub.open(settings_of(ctx)), name, approver=by, reason=reason)
+    settings = settings_of(ctx)
+    archive, hub = Archive.open(settings), Hub.open(settings)
+    chosen = release_model(archive, hub, name, approver=by, reason=reason)
     print(f"{chosen.label} is live")
+
+
+@APP.command()
+def shadow(ctx: typer.Context, name: Name, by: By, reason: Reason) -> None:
+    """Let a model run on new studies beside the live one; nobody is shown or sent its results."""
+    chosen = shadow_model(Hub.open(settings_of(ctx)), name, approver=by, reason=reason)
+    print(f"{chosen.label} is in shadow; `sightline models gate {chosen.label}` shows how it does")
+
+
+@APP.command()
+def retire(ctx: typer.Context, name: Name, by: By, reason: Reason) -> None:
+    """Let a model run no more; what it published stays."""
+    chosen = retire_model(Hub.open(settings_of(ctx)), name, approver=by, reason=reason)
+    print(f"{chosen.label} is retired")
+
+
+@APP.command()
+def gate(ctx: typer.Context, name: Name) -> None:
+    """Print what a model must reach before it goes live, and what it reached."""
+    settings = settings_of(ctx)
+    archive, hub = Archive.open(settings), Hub.open(settings)
+    checks = gate_checks(archive, hub, model(hub, name))
+    rows = [(each.name, each.asked, each.reached, _WORDS[each.is_met]) for each in checks]
+    print_table(("measure", "asked", "reached", ""), rows)
+    if not all(each.is_met for each in checks):
+        raise typer.Exit(1)
 
 
 @APP.command()

@@ -20,6 +20,7 @@ from sightline.values.identity import Digest, LineageId
 from sightline.values.lineage import Kind
 from sightline.values.model import (
     EvaluationRecord,
+    GateCheck,
     ModelRecord,
     ModelState,
     ReleaseRecord,
@@ -203,6 +204,7 @@ def releases(hub: Hub, name: str) -> list[ReleaseRecord]:
             approver=row.approver,
             reason=row.reason,
             at=row.at,
+            checks=tuple(GateCheck(**each) for each in row.checks or ()),
         )
         for row in rows
     ]

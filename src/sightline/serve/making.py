@@ -45,12 +45,14 @@ class Made:
         picture: a PNG for the study page.
         objects: DICOM objects by lineage id.
         making: how it was made.
+        drawn: None where the answer is in numbers.
     """
 
     finding: Finding
     picture: bytes
     objects: dict[LineageId, bytes]
     making: Making
+    drawn: Segmentation | None
 
 
 def make(
@@ -109,7 +111,13 @@ def make(
         software=ran.software,
         seconds=watch.seconds,
     )
-    return Made(finding=finding, picture=picture, objects=objects, making=making)
+    return Made(
+        finding=finding,
+        picture=picture,
+        objects=objects,
+        making=making,
+        drawn=said.segmentation,
+    )
 
 
 def result_id(prediction: LineageId, kind: str) -> LineageId:

@@ -41,7 +41,7 @@ def predict_series(
         UnknownName: The series or the model is not there.
     """
     record = model_record(hub, model_id)
-    sources, digest, study_uid = _sources(archive, series_uid)
+    sources, digest, study_uid = sources_of(archive, series_uid)
     prediction = start_prediction(
         archive,
         Prediction(
@@ -66,7 +66,12 @@ def predict_series(
     )
 
 
-def _sources(archive: Archive, series_uid: SeriesUid) -> tuple[list[Digest], str, StudyUid]:
+def sources_of(archive: Archive, series_uid: SeriesUid) -> tuple[list[Digest], str, StudyUid]:
+    """Return the instances of a series, a digest of them all, and their study.
+
+    Raises:
+        UnknownName: There is no such series.
+    """
     whole = study(archive, study_of_series(archive, series_uid))
     instances = [each for each in whole.instances if each.series_uid == series_uid]
     names = "".join(sorted(each.digest for each in instances))

@@ -1,22 +1,31 @@
 """Moving models between states: gates before going live, and the way back."""
 
+import dataclasses
+
 from sightline import clock, log
+from sightline.archive.archive import Archive
 from sightline.errors import GateFailed, Refused
 from sightline.hub.hub import Hub
-from sightline.hub.models import change_states, evaluations, model, models, releases
-from sightline.serve.routing import recipe_of
-from sightline.values.evaluation import Evaluation
-from sightline.values.model import EvaluationRecord, ModelRecord, ModelState, ReleaseRecord
+from sightline.hub.models import change_states, model, models, releases
+from sightline.serve.gates import gate_checks
+from sightline.values.model import GateCheck, ModelRecord, ModelState, ReleaseRecord
 
 _log = log.get("serve")
 
 
-def release(hub: Hub, label: str, *, approver: str, reason: str) -> ModelRecord:
+def release(archive: Archive, hub: Hub, label: str, *, approver: str, reason: str) -> ModelRecord:
     """Make a model live; the live version of the same name retires.
+
+    Args:
+        archive: keeps what the model said in shadow.
+        hub: keeps the model.
+        label: `NAME@N`.
+        approver: who decides.
+        reason: why; kept with the model, as is what the gate found.
 
     Raises:
         UnknownName: There is no such model.
-        GateFailed: Its evaluation on the locked test split does not reach the recipe's gate.
+        GateFailed: It does not reach the recipe's gate, on the locked test split or in shadow.
         DamagedObject: That evaluation cannot be read.
         Refused: It is live already, or no reason was given.
     """
@@ -24,14 +33,50 @@ def release(hub: Hub, label: str, *, approver: str, reason: str) -> ModelRecord:
     _need_reason(reason, approver)
     if chosen.state == "live":
         raise Refused(f"{chosen.label} is live already", hint="Nothing needs to be done.")
-    _check_gate(hub, chosen)
+    checks = _passed(archive, hub, chosen)
     changes = [
         _change(each, "retired", approver=approver, reason=f"replaced by {chosen.label}: {reason}")
         for each in models(hub, state="live")
         if each.name == chosen.name
     ]
-    change_states(hub, [*changes, _change(chosen, "live", approver=approver, reason=reason)])
+    own = _change(chosen, "live", approver=approver, reason=reason)
+    change_states(hub, [*changes, dataclasses.replace(own, checks=tuple(checks))])
     _log.info("model_released", model=chosen.label)
+    return model(hub, chosen.label)
+
+
+def shadow(hub: Hub, label: str, *, approver: str, reason: str) -> ModelRecord:
+    """Let a model run on new studies beside the live one; it is shown to nobody.
+
+    Raises:
+        UnknownName: There is no such model.
+        Refused: It is live or in shadow already, or no reason was given.
+    """
+    chosen = model(hub, label)
+    _need_reason(reason, approver)
+    if chosen.state in {"live", "shadow"}:
+        raise Refused(
+            f"{chosen.label} is {chosen.state} already",
+            hint="A live model is taken back by `sightline models rollback` or `retire`.",
+        )
+    change_states(hub, [_change(chosen, "shadow", approver=approver, reason=reason)])
+    _log.info("model_in_shadow", model=chosen.label)
+    return model(hub, chosen.label)
+
+
+def retire(hub: Hub, label: str, *, approver: str, reason: str) -> ModelRecord:
+    """Let a model run no more; what it published stays, and stays attributed.
+
+    Raises:
+        UnknownName: There is no such model.
+        Refused: It is retired already, or no reason was given.
+    """
+    chosen = model(hub, label)
+    _need_reason(reason, approver)
+    if chosen.state == "retired":
+        raise Refused(f"{chosen.label} is retired already", hint="Nothing needs to be done.")
+    change_states(hub, [_change(chosen, "retired", approver=approver, reason=reason)])
+    _log.info("model_retired", model=chosen.label)
     return model(hub, chosen.label)
 
 
@@ -65,28 +110,22 @@ def roll_back(hub: Hub, name: str, *, approver: str, reason: str) -> ModelRecord
     return model(hub, back.label)
 
 
-def _check_gate(hub: Hub, chosen: ModelRecord) -> None:
-    gate = recipe_of(chosen).gate
-    tested = next((e for e in evaluations(hub, chosen.lineage_id) if e.split == "test"), None)
-    if tested is None:
-        raise GateFailed(
-            f"{chosen.label} was not evaluated on a locked test split",
-            hint=f"Run: sightline evaluate {chosen.label}",
-        )
-    reached, subjects = _reached(tested, gate.metric)
-    if reached is None or subjects < gate.min_subjects or reached < gate.at_least:
-        value = "nothing that could be scored" if reached is None else f"{reached:.4f}"
-        raise GateFailed(
-            f"{chosen.label} reached {gate.metric} {value} on {subjects} subjects; "
-            f"its gate asks {gate.at_least:.4f} on at least {gate.min_subjects}",
-            hint="Train longer or on more subjects; the gate stands in the recipe.",
-        )
+def _passed(archive: Archive, hub: Hub, chosen: ModelRecord) -> list[GateCheck]:
+    """Return what the gate found, where all of it is met.
 
-
-def _reached(tested: EvaluationRecord, metric: str) -> tuple[float | None, int]:
-    found = Evaluation.from_json(tested.content)
-    figure = found.figure(metric)
-    return figure.value if figure else None, found.subjects
+    Raises:
+        GateFailed: Something is not.
+    """
+    checks = gate_checks(archive, hub, chosen)
+    unmet = [each for each in checks if not each.is_met]
+    if unmet:
+        said = "; ".join(f"{each.name}: asked {each.asked}, got {each.reached}" for each in unmet)
+        raise GateFailed(
+            f"{chosen.label} does not pass its gate: {said}",
+            hint=f"The gate stands in its recipe; `sightline models gate {chosen.label}` shows "
+            "all of it. Evaluate it, train it longer, or let it run in shadow.",
+        )
+    return checks
 
 
 def _need_reason(reason: str, approver: str) -> None:

@@ -1,6 +1,7 @@
 """What a model or a reader says of a study."""
 
 import dataclasses
+from typing import Any, Self
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,3 +34,9 @@ class Finding:
     priority: int
     words: str
     measurements: tuple[Measurement, ...]
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` made of it and JSON kept."""
+        measurements = tuple(Measurement(**each) for each in content["measurements"])
+        return cls(**(content | {"measurements": measurements}))

@@ -5,7 +5,8 @@ from typing import Any, Literal, TypeAlias
 
 from sightline.values.identity import Digest, LineageId
 
-ModelState: TypeAlias = Literal["candidate", "live", "retired"]
+ModelState: TypeAlias = Literal["candidate", "shadow", "live", "retired"]
+"""Where a model is: made; run on new studies unseen; run on them and published; no longer."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,8 +55,28 @@ class ModelRecord:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class GateCheck:
+    """One thing that a model must reach before it goes live.
+
+    Attributes:
+        name: what is looked at, for people.
+        asked: what is asked, for people.
+        reached: what was found, for people.
+    """
+
+    name: str
+    asked: str
+    reached: str
+    is_met: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ReleaseRecord:
-    """One change of a model's state."""
+    """One change of a model's state.
+
+    Attributes:
+        checks: what its gate found then; empty where no gate was asked.
+    """
 
     model_id: LineageId
     from_state: ModelState
@@ -63,6 +84,7 @@ class ReleaseRecord:
     approver: str
     reason: str
     at: str
+    checks: tuple[GateCheck, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ from sightline.values.finding import Finding
 from sightline.values.identity import HubSeriesUid, LineageId, SeriesUid, StudyUid, SubjectId
 
 PredictionState: TypeAlias = Literal["started", "published", "failed"]
+ShadowState: TypeAlias = Literal["started", "kept", "failed"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +61,46 @@ class Prediction:
     picture_digest: str = ""
     making: Making | None = None
     finished_at: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Beside:
+    """What the live version of a model said of the same series.
+
+    Attributes:
+        lineage_id: of its prediction.
+        dice: overlap of both masks, mean of the classes that either drew; None where neither drew.
+        is_same_priority: whether both give the study the same priority.
+    """
+
+    lineage_id: LineageId
+    dice: float | None
+    is_same_priority: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ShadowPrediction:
+    """A model in shadow applied to one series: kept, and shown and sent to nobody.
+
+    Attributes:
+        series_digest: of the instances predicted on.
+        seg_digest: object of the archive: the SEG; empty where nothing is drawn.
+        beside: None where no live version published on the same instances.
+    """
+
+    lineage_id: LineageId
+    study_uid: StudyUid
+    series_uid: SeriesUid
+    series_digest: str
+    model_id: LineageId
+    model_version: str
+    created_at: str
+    state: ShadowState = "started"
+    problem: str = ""
+    finding: Finding | None = None
+    seg_digest: str = ""
+    making: Making | None = None
+    beside: Beside | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -271,6 +271,38 @@ class Gate(_Part):
     )
     at_least: float = Field(default=0.5, ge=0, le=1)
     min_subjects: int = Field(default=3, ge=1)
+    low_at_least: float | None = Field(
+        default=None, ge=0, le=1, description="What the lower end of the 95 % interval must reach."
+    )
+    worst_stratum: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="What each manufacturer, site, sex, ... of `min_subjects` subjects must reach.",
+    )
+    shadow_series: int = Field(
+        default=0, ge=0, description="On how many new series it must have run in shadow."
+    )
+    shadow_dice: float | None = Field(
+        default=None, ge=0, le=1, description="Mean Dice in shadow against the live version."
+    )
+    shadow_same_priority: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of series in shadow with the live version's priority.",
+    )
+    max_seconds: float | None = Field(
+        default=None, gt=0, description="What 95 % of series in shadow must keep within."
+    )
+
+    @model_validator(mode="after")
+    def _shadow_is_asked_for(self) -> Self:
+        limits = ("shadow_dice", "shadow_same_priority", "max_seconds")
+        asked = [name for name in limits if getattr(self, name) is not None]
+        if asked and not self.shadow_series:
+            raise ValueError(f"{asked[0]} is measured in shadow: give shadow_series, too")
+        return self
 
 
 class TriageRule(_Part):

@@ -1,7 +1,7 @@
 """The pages: worklist, study, trace, models, and the pictures they show."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
@@ -12,15 +12,16 @@ from sightline import clock
 from sightline.archive.clinical import messages, records_of_study, waiting_records
 from sightline.archive.studies import lineage_of_instance
 from sightline.archive.worklist import ResultObject, StudyOverview, is_picture, overview, worklist
-from sightline.errors import DamagedObject, UnknownName
+from sightline.errors import DamagedObject, SightlineError, UnknownName
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import trace
 from sightline.hub.models import evaluations, models, releases
 from sightline.judge.metrics import Metric, metrics_of
+from sightline.serve.gates import gate_checks
 from sightline.values.evaluation import Evaluation
 from sightline.values.identity import Digest, InstanceUid, LineageId, StudyUid
 from sightline.values.lineage import Trace
-from sightline.values.model import EvaluationRecord, ModelRecord, ReleaseRecord
+from sightline.values.model import EvaluationRecord, GateCheck, ModelRecord, ReleaseRecord
 from sightline.values.prediction import Prediction
 from sightline.web.lineage_picture import draw_lineage, kinds_of
 from sightline.web.site import Site
@@ -65,11 +66,16 @@ class ShownEvaluation:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ShownModel:
-    """A model with what is recorded of it."""
+    """A model with what is recorded of it.
+
+    Attributes:
+        checks: of its gate: as it stands before a model is live, as it was passed where it is.
+    """
 
     model: ModelRecord
     evaluations: tuple[ShownEvaluation, ...]
     releases: tuple[ReleaseRecord, ...]
+    checks: tuple[GateCheck, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,7 +164,7 @@ def _add_lineage(router: APIRouter, site: Site) -> None:
 
     @router.get("/models")
     def model_list() -> HTMLResponse:
-        shown = [_model(site.hub, each) for each in reversed(models(site.hub))]
+        shown = [_model(site, each) for each in reversed(models(site.hub))]
         return site.page("models.html", models=shown)
 
 
@@ -190,13 +196,30 @@ def _lessons(hub: Hub, found: Trace) -> Iterable[Lesson]:
             yield Lesson(collection=step.node.name, subjects=subjects)
 
 
-def _model(hub: Hub, record: ModelRecord) -> ShownModel:
-    changes = releases(hub, record.name)
+def _model(site: Site, record: ModelRecord) -> ShownModel:
+    changes = [
+        each for each in releases(site.hub, record.name) if each.model_id == record.lineage_id
+    ]
     return ShownModel(
         model=record,
-        evaluations=tuple(_evaluations(hub, record)),
-        releases=tuple(each for each in changes if each.model_id == record.lineage_id),
+        evaluations=tuple(_evaluations(site.hub, record)),
+        releases=tuple(changes),
+        checks=_checks(site, record, changes),
     )
+
+
+def _checks(
+    site: Site, record: ModelRecord, changes: Sequence[ReleaseRecord]
+) -> tuple[GateCheck, ...]:
+    if record.state == "live":
+        return changes[-1].checks if changes else ()
+    if record.state == "retired":
+        return ()
+    try:
+        return tuple(gate_checks(site.archive, site.hub, record))
+    except SightlineError:
+        # Its recipe or evaluation is of a later Sightline; what can be read is shown.
+        return ()
 
 
 def _evaluations(hub: Hub, record: ModelRecord) -> Iterable[ShownEvaluation]:
