@@ -1,6 +1,5 @@
 """What the rules let go, what stays and why, and that a crash leaves nothing unexplained."""
 
-import dataclasses
 import os
 import shutil
 from collections.abc import Iterator
@@ -94,6 +93,18 @@ def receive(archive: Archive, number: int, *, days: float, modality: str = "CT")
     return study_uid(number)
 
 
+def prediction_of(number: int) -> Prediction:
+    return Prediction(
+        lineage_id=LineageId("prediction-1"),
+        study_uid=study_uid(number),
+        series_uid=SeriesUid(f"{study_uid(number)}.1"),
+        series_digest="0" * 64,
+        model_id=LineageId("model-1"),
+        model_version="m@1",
+        created_at="2026-01-01T00:00:00+00:00",
+    )
+
+
 def age_files(archive: Archive) -> None:
     for digest in archive.objects.digests():
         for name in (digest, f"{digest}.split"):
@@ -143,18 +154,7 @@ def test_what_has_results_or_is_incomplete_stays(
     settings: Settings, archive: Archive, hub: Hub
 ) -> None:
     receive(archive, 1, days=1500)
-    start_prediction(
-        archive,
-        Prediction(
-            lineage_id=LineageId("prediction-1"),
-            study_uid=study_uid(1),
-            series_uid=SeriesUid(f"{study_uid(1)}.1"),
-            series_digest="0" * 64,
-            model_id=LineageId("model-1"),
-            model_version="m@1",
-            created_at="2026-01-01T00:00:00+00:00",
-        ),
-    )
+    start_prediction(archive, prediction_of(1))
     receive(archive, 2, days=1500)
     with archive.database.write() as connection:
         connection.execute(
@@ -173,16 +173,8 @@ def test_what_was_said_in_shadow_goes_with_its_study(
 ) -> None:
     receive(archive, 1, days=1500)
     seg = archive.objects.put(b"a segmentation that nobody was shown")
-    shadow = ShadowPrediction(
-        lineage_id=LineageId("prediction-1"),
-        study_uid=study_uid(1),
-        series_uid=SeriesUid(f"{study_uid(1)}.1"),
-        series_digest="0" * 64,
-        model_id=LineageId("model-1"),
-        model_version="m@1",
-        created_at="2026-01-01T00:00:00+00:00",
-    )
-    keep_shadow(archive, dataclasses.replace(start_shadow(archive, shadow), seg_digest=seg))
+    said = start_shadow(archive, prediction_of(1))
+    keep_shadow(archive, ShadowPrediction(prediction=said, seg_digest=seg))
     age_files(archive)
     assert flaws_of(settings, archive, hub) == []
     assert apply(settings, archive, list_due(settings, archive, hub), tell=lambda _due: None) == 1

@@ -119,9 +119,9 @@ def test_what_a_shadow_says_is_kept_and_shown_to_nobody(house: House, live: Mode
     house.shadow(second)
 
     (said,) = shadows_of(house.archive, second.lineage_id)
-    assert said.state == "kept"
-    assert said.finding is not None
-    assert said.finding.priority == 2
+    assert said.prediction.state == "kept"
+    assert said.prediction.finding is not None
+    assert said.prediction.finding.priority == 2
     assert house.archive.objects.get(Digest(said.seg_digest))
     assert said.beside is not None
     assert said.beside.dice == pytest.approx(2 * 4 / (4 + 5))
@@ -168,11 +168,36 @@ def test_a_failure_in_shadow_is_kept_and_counts(house: House, live: ModelRecord)
     house.engine.rows[second.label] = None
     house.shadow(second)
     (said,) = shadows_of(house.archive, second.lineage_id)
-    assert (said.state, said.problem) == ("failed", "it is no chest")
+    assert (said.prediction.state, said.prediction.problem) == ("failed", "it is no chest")
     assert house.gate(second)["series in shadow"] == ("0, 1 failed", False)
     # What fails for a time may answer later.
     house.engine.rows[second.label] = ROWS
     house.shadow(second)
+    assert house.gate(second)["series in shadow"] == ("1, 0 failed", True)
+    assert live.label == "lesions@1"
+
+
+def test_only_agreement_with_what_is_live_now_counts(house: House, live: ModelRecord) -> None:
+    second = house.add(gate=GATE)
+    house.shadow(second)
+    assert house.gate(second)["series beside the live version"] == ("1", True)
+    third = house.add()
+    release(house.archive, house.hub, third.label, approver="A", reason="another")
+    found = house.gate(second)
+    assert found["series beside the live version"] == ("0", False)
+    assert found["dice with the live version"] == ("nothing that could be scored", False)
+    assert live.label == "lesions@1"
+
+
+def test_of_a_series_that_grew_the_answer_counts(house: House, live: ModelRecord) -> None:
+    second = house.add(gate="shadow_series: 1")
+    house.engine.rows[second.label] = None
+    house.shadow(second)
+    keep(house.archive, part10_of(slice_of(13)), Source(name="test"))
+    house.engine.rows[second.label] = ROWS
+    house.shadow(second)
+    states = [each.prediction.state for each in shadows_of(house.archive, second.lineage_id)]
+    assert sorted(states) == ["failed", "kept"]
     assert house.gate(second)["series in shadow"] == ("1, 0 failed", True)
     assert live.label == "lesions@1"
 

@@ -63,7 +63,7 @@ def start_prediction(archive: Archive, wanted: Prediction) -> Prediction:
                 PREDICTION.c.model_id == wanted.model_id,
             )
         ).one()
-    return _prediction(found)
+    return prediction_of(found)
 
 
 def publish(
@@ -111,7 +111,7 @@ def predictions_of_study(archive: Archive, study_uid: StudyUid) -> list[Predicti
             .where(PREDICTION.c.study_uid == study_uid)
             .order_by(PREDICTION.c.created_at)
         ).all()
-    return [_prediction(row) for row in rows]
+    return [prediction_of(row) for row in rows]
 
 
 def prediction(archive: Archive, lineage_id: LineageId) -> Prediction:
@@ -128,7 +128,7 @@ def prediction(archive: Archive, lineage_id: LineageId) -> Prediction:
             f"the archive has no prediction {lineage_id}",
             hint="`sightline results` lists what models published, `sightline runs` the trainings.",
         )
-    return _prediction(row)
+    return prediction_of(row)
 
 
 def published_predictions(archive: Archive) -> list[LineageId]:
@@ -270,7 +270,8 @@ def _finish(connection: sa.Connection, prediction: Prediction) -> None:
     )
 
 
-def _prediction(row: sa.Row[tuple[object, ...]]) -> Prediction:
+def prediction_of(row: sa.Row[tuple[object, ...]]) -> Prediction:
+    """Read a row of a table of predictions; one of models in shadow has no picture, nor an end."""
     return Prediction(
         lineage_id=LineageId(row.lineage_id),
         study_uid=StudyUid(row.study_uid),
@@ -282,7 +283,7 @@ def _prediction(row: sa.Row[tuple[object, ...]]) -> Prediction:
         state=row.state,
         problem=row.problem,
         finding=row.finding and Finding.from_json(row.finding),
-        picture_digest=row.picture_digest,
+        picture_digest=getattr(row, "picture_digest", ""),
         making=row.making and Making.from_json(row.making),
-        finished_at=row.finished_at,
+        finished_at=getattr(row, "finished_at", None),
     )

@@ -1,21 +1,22 @@
 """What models in shadow say: kept apart from what is published, so that nobody is shown it."""
 
 import dataclasses
+from typing import Any
 
 import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
+from sightline.archive.results import prediction_of
 from sightline.catalog.archive_tables import SHADOW
 from sightline.catalog.database import insert_new
-from sightline.values.finding import Finding
-from sightline.values.identity import LineageId, SeriesUid, StudyUid
-from sightline.values.prediction import Beside, Making, ShadowPrediction
+from sightline.values.identity import LineageId
+from sightline.values.prediction import Beside, Prediction, ShadowPrediction
 
 
-def start_shadow(archive: Archive, wanted: ShadowPrediction) -> ShadowPrediction:
+def start_shadow(archive: Archive, wanted: Prediction) -> Prediction:
     """Enter one, or return the one that is already there for series and model."""
     with archive.database.write() as connection:
-        insert_new(connection, SHADOW, dataclasses.asdict(wanted))
+        insert_new(connection, SHADOW, _row(ShadowPrediction(prediction=wanted)))
         found = connection.execute(
             sa.select(SHADOW).where(
                 SHADOW.c.series_uid == wanted.series_uid,
@@ -23,28 +24,18 @@ def start_shadow(archive: Archive, wanted: ShadowPrediction) -> ShadowPrediction
                 SHADOW.c.model_id == wanted.model_id,
             )
         ).one()
-    return _shadow(found)
+    return prediction_of(found)
 
 
 def keep_shadow(archive: Archive, made: ShadowPrediction) -> None:
     """Keep what a model in shadow said; a repeat changes nothing."""
-    row = dataclasses.asdict(dataclasses.replace(made, state="kept", problem=""))
-    with archive.database.write() as connection:
-        connection.execute(
-            SHADOW.update()
-            .where(SHADOW.c.lineage_id == made.lineage_id, SHADOW.c.state != "kept")
-            .values(row)
-        )
+    kept = dataclasses.replace(made.prediction, state="kept", problem="")
+    _change(archive, kept.lineage_id, _row(dataclasses.replace(made, prediction=kept)))
 
 
 def fail_shadow(archive: Archive, lineage_id: LineageId, problem: str) -> None:
     """Record that a model in shadow could not answer; its gate counts that."""
-    with archive.database.write() as connection:
-        connection.execute(
-            SHADOW.update()
-            .where(SHADOW.c.lineage_id == lineage_id, SHADOW.c.state != "kept")
-            .values(state="failed", problem=problem)
-        )
+    _change(archive, lineage_id, {"state": "failed", "problem": problem})
 
 
 def shadows_of(archive: Archive, model_id: LineageId) -> list[ShadowPrediction]:
@@ -55,22 +46,27 @@ def shadows_of(archive: Archive, model_id: LineageId) -> list[ShadowPrediction]:
         .order_by(SHADOW.c.created_at, SHADOW.c.lineage_id)
     )
     with archive.database.read() as connection:
-        return [_shadow(row) for row in connection.execute(query)]
+        return [
+            ShadowPrediction(
+                prediction=prediction_of(row),
+                seg_digest=row.seg_digest,
+                beside=row.beside and Beside(**row.beside),
+            )
+            for row in connection.execute(query)
+        ]
 
 
-def _shadow(row: sa.Row[tuple[object, ...]]) -> ShadowPrediction:
-    return ShadowPrediction(
-        lineage_id=LineageId(row.lineage_id),
-        study_uid=StudyUid(row.study_uid),
-        series_uid=SeriesUid(row.series_uid),
-        series_digest=row.series_digest,
-        model_id=LineageId(row.model_id),
-        model_version=row.model_version,
-        created_at=row.created_at,
-        state=row.state,
-        problem=row.problem,
-        finding=row.finding and Finding.from_json(row.finding),
-        seg_digest=row.seg_digest,
-        making=row.making and Making.from_json(row.making),
-        beside=row.beside and Beside(**row.beside),
-    )
+def _row(shadow: ShadowPrediction) -> dict[str, Any]:
+    facts = dataclasses.asdict(shadow)
+    facts |= facts.pop("prediction")
+    return {column.name: facts[column.name] for column in SHADOW.columns}
+
+
+def _change(archive: Archive, lineage_id: LineageId, values: dict[str, Any]) -> None:
+    """Change what is not kept yet: what was said once stays."""
+    with archive.database.write() as connection:
+        connection.execute(
+            SHADOW.update()
+            .where(SHADOW.c.lineage_id == lineage_id, SHADOW.c.state != "kept")
+            .values(values)
+        )

@@ -187,19 +187,26 @@ HOLDING = sa.Table(
     sa.UniqueConstraint("instance_uid", "digest", "reason"),
 )
 
-# Written once, never changed: what a person did to what the archive holds, and why.
+
+def _of_a_prediction() -> tuple[sa.Column[Any], ...]:
+    """Make the columns that any prediction has, published or not."""
+    return (
+        sa.Column("lineage_id", sa.String, primary_key=True),
+        sa.Column("study_uid", sa.ForeignKey("study.uid"), nullable=False, index=True),
+        sa.Column("series_uid", sa.ForeignKey("series.uid"), nullable=False),
+        sa.Column("series_digest", sa.String, nullable=False),
+        sa.Column("model_id", sa.String, nullable=False),
+        sa.Column("model_version", sa.String, nullable=False),
+        sa.Column("created_at", sa.String, nullable=False),
+        sa.Column("state", sa.String, nullable=False),
+        sa.Column("problem", sa.String, nullable=False),
+    )
+
+
 PREDICTION = sa.Table(
     "prediction",
     METADATA,
-    sa.Column("lineage_id", sa.String, primary_key=True),
-    sa.Column("study_uid", sa.ForeignKey("study.uid"), nullable=False, index=True),
-    sa.Column("series_uid", sa.ForeignKey("series.uid"), nullable=False),
-    sa.Column("series_digest", sa.String, nullable=False),
-    sa.Column("model_id", sa.String, nullable=False),
-    sa.Column("model_version", sa.String, nullable=False),
-    sa.Column("created_at", sa.String, nullable=False),
-    sa.Column("state", sa.String, nullable=False),
-    sa.Column("problem", sa.String, nullable=False),
+    *_of_a_prediction(),
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("words", sa.String, nullable=False),
     sa.Column("finding", sa.JSON),
@@ -213,20 +220,13 @@ PREDICTION = sa.Table(
 SHADOW = sa.Table(
     "shadow_prediction",
     METADATA,
-    sa.Column("lineage_id", sa.String, primary_key=True),
-    sa.Column("study_uid", sa.ForeignKey("study.uid"), nullable=False, index=True),
-    sa.Column("series_uid", sa.ForeignKey("series.uid"), nullable=False),
-    sa.Column("series_digest", sa.String, nullable=False),
-    sa.Column("model_id", sa.String, nullable=False, index=True),
-    sa.Column("model_version", sa.String, nullable=False),
-    sa.Column("created_at", sa.String, nullable=False),
-    sa.Column("state", sa.String, nullable=False),
-    sa.Column("problem", sa.String, nullable=False),
+    *_of_a_prediction(),
     sa.Column("finding", sa.JSON),
     sa.Column("seg_digest", sa.String, nullable=False),
     sa.Column("making", sa.JSON),
     sa.Column("beside", sa.JSON),
     sa.UniqueConstraint("series_uid", "series_digest", "model_id"),
+    sa.Index("ix_shadow_prediction_model_id", "model_id"),
 )
 
 OUTBOX = sa.Table(
@@ -243,6 +243,7 @@ OUTBOX = sa.Table(
     sa.UniqueConstraint("instance_uid", "destination"),
 )
 
+# Written once, never changed: what a person did to what the archive holds, and why.
 AUDIT = sa.Table(
     "audit_entry",
     METADATA,

@@ -29,7 +29,7 @@ def gate_checks(archive: Archive, hub: Hub, chosen: ModelRecord) -> list[GateChe
     return [
         *([] if live is None else [_no_looser(gate, live)]),
         *_on_test_split(hub, chosen, gate),
-        *_in_shadow(said, gate, is_first=live is None),
+        *_in_shadow(said, gate, live),
     ]
 
 
@@ -98,27 +98,43 @@ def _or_nothing(figure: Figure) -> float:
 
 
 def _in_shadow(
-    said: Sequence[ShadowPrediction], gate: Gate, *, is_first: bool
+    said: Sequence[ShadowPrediction], gate: Gate, live: ModelRecord | None
 ) -> Iterator[GateCheck]:
     if not gate.shadow_series:
         return
-    kept = [each for each in said if each.state == "kept"]
-    failed = sum(each.state == "failed" for each in said)
+    # A series whose images came late is looked at again; one answer counts, whatever failed before.
+    answered = {s.prediction.series_uid: s for s in said if s.prediction.state == "kept"}
+    kept = list(answered.values())
+    refused = {s.prediction.series_uid for s in said if s.prediction.state == "failed"}
+    failed = len(refused - answered.keys())
     yield GateCheck(
         name="series in shadow",
         asked=f"at least {gate.shadow_series}, none failed",
         reached=f"{len(kept)}, {failed} failed",
         is_met=len(kept) >= gate.shadow_series and not failed,
     )
-    beside = [each.beside for each in kept if each.beside]
-    if gate.shadow_dice is not None and not is_first:
+    if live is not None:
+        beside = [each.beside for each in kept if each.beside]
+        yield from _beside_live([b for b in beside if b.model_id == live.lineage_id], gate)
+    if gate.max_seconds is not None:
+        yield _seconds(kept, gate.max_seconds)
+
+
+def _beside_live(beside: Sequence[Beside], gate: Gate) -> Iterator[GateCheck]:
+    if gate.shadow_dice is None and gate.shadow_same_priority is None:
+        return
+    yield GateCheck(
+        name="series beside the live version",
+        asked=f"at least {gate.shadow_series}",
+        reached=str(len(beside)),
+        is_met=len(beside) >= gate.shadow_series,
+    )
+    if gate.shadow_dice is not None:
         yield _dice(beside, gate.shadow_dice)
-    if gate.shadow_same_priority is not None and not is_first:
+    if gate.shadow_same_priority is not None:
         same = [each.is_same_priority for each in beside]
         share = statistics.fmean(same) if same else None
         yield _at_least("same priority as the live version", gate.shadow_same_priority, share)
-    if gate.max_seconds is not None:
-        yield _seconds(kept, gate.max_seconds)
 
 
 def _dice(beside: Sequence[Beside], asked: float) -> GateCheck:
@@ -127,7 +143,9 @@ def _dice(beside: Sequence[Beside], asked: float) -> GateCheck:
 
 
 def _seconds(kept: Sequence[ShadowPrediction], asked: float) -> GateCheck:
-    took = sorted(sum(each.making.seconds.values()) for each in kept if each.making)
+    took = sorted(
+        sum(making.seconds.values()) for each in kept if (making := each.prediction.making)
+    )
     slow = took[math.ceil(_SLOWEST * len(took)) - 1] if took else None
     return GateCheck(
         name="seconds, of 95 % of series",
@@ -147,5 +165,6 @@ def _at_least(name: str, asked: float, reached: float | None) -> GateCheck:
 
 
 def _live_version(hub: Hub, chosen: ModelRecord) -> ModelRecord | None:
-    same = [each for each in models(hub, state="live") if each.name == chosen.name]
-    return same[0] if same else None
+    """Return the live version of a model; None where there is none beside itself."""
+    live = [each for each in models(hub, state="live") if each.name == chosen.name]
+    return next((each for each in live if each.lineage_id != chosen.lineage_id), None)

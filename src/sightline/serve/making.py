@@ -18,7 +18,7 @@ from sightline.formats.sc import write_sc
 from sightline.formats.seg import write_seg
 from sightline.formats.slice_picture import png
 from sightline.formats.sr import write_sr
-from sightline.serve.engine import Engine, learning
+from sightline.serve.engine import Engine, Ran, learning
 from sightline.serve.pictures import overlay_picture
 from sightline.serve.routing import recipe_of
 from sightline.serve.triage import triage, triage_answer
@@ -88,11 +88,10 @@ def make(
     watch.note("load")
     said = engine.answer(record, volume, back_end=back_end)
     watch.note("predict")
-    finding = (
-        triage_answer(recipe, said, engine.words(record, said))
-        if said.segmentation is None
-        else finding_of(recipe, said.segmentation, prediction.lineage_id)
-    )
+    if said.segmentation is None:
+        finding = triage_answer(recipe, said, engine.words(record, said))
+    else:
+        finding = finding_of(recipe, said.segmentation, prediction.lineage_id)
     watch.note("measure")
     writer = _Writer(record, prediction, files, grid)
     picture, objects = writer.write(volume, said.segmentation, finding)
@@ -104,19 +103,22 @@ def make(
         back_end=ran.back_end,
         **watch.seconds,
     )
-    making = Making(
-        inputs=tuple(inputs),
-        back_end=ran.back_end,
-        machine=ran.machine,
-        software=ran.software,
-        seconds=watch.seconds,
-    )
     return Made(
         finding=finding,
         picture=picture,
         objects=objects,
-        making=making,
+        making=_making(ran, inputs, watch.seconds),
         drawn=said.segmentation,
+    )
+
+
+def _making(ran: Ran, inputs: list[Digest], seconds: dict[str, float]) -> Making:
+    return Making(
+        inputs=tuple(inputs),
+        back_end=ran.back_end,
+        machine=ran.machine,
+        software=ran.software,
+        seconds=seconds,
     )
 
 

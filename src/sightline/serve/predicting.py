@@ -12,7 +12,8 @@ from sightline.hub.models import model as model_record
 from sightline.serve.engine import Engine
 from sightline.serve.making import make
 from sightline.values.finding import Finding
-from sightline.values.identity import Digest, LineageId, SeriesUid, StudyUid
+from sightline.values.identity import Digest, LineageId, SeriesUid
+from sightline.values.model import ModelRecord
 from sightline.values.prediction import Prediction
 
 
@@ -41,19 +42,8 @@ def predict_series(
         UnknownName: The series or the model is not there.
     """
     record = model_record(hub, model_id)
-    sources, digest, study_uid = sources_of(archive, series_uid)
-    prediction = start_prediction(
-        archive,
-        Prediction(
-            lineage_id=new_id("prediction"),
-            study_uid=study_uid,
-            series_uid=series_uid,
-            series_digest=digest,
-            model_id=model_id,
-            model_version=record.label,
-            created_at=clock.now().isoformat(timespec="seconds"),
-        ),
-    )
+    wanted, sources = new_prediction(archive, record, series_uid)
+    prediction = start_prediction(archive, wanted)
     if prediction.state == "published":
         return None
     with archive.objects.local_copies(sources) as files:
@@ -66,14 +56,23 @@ def predict_series(
     )
 
 
-def sources_of(archive: Archive, series_uid: SeriesUid) -> tuple[list[Digest], str, StudyUid]:
-    """Return the instances of a series, a digest of them all, and their study.
+def new_prediction(
+    archive: Archive, record: ModelRecord, series_uid: SeriesUid
+) -> tuple[Prediction, list[Digest]]:
+    """Name a prediction of a series as it is now; return with it the instances it looks at.
 
     Raises:
         UnknownName: There is no such series.
     """
     whole = study(archive, study_of_series(archive, series_uid))
-    instances = [each for each in whole.instances if each.series_uid == series_uid]
-    names = "".join(sorted(each.digest for each in instances))
-    digest = hashlib.sha256(names.encode()).hexdigest()
-    return [each.digest for each in instances], digest, whole.uid
+    digests = [each.digest for each in whole.instances if each.series_uid == series_uid]
+    prediction = Prediction(
+        lineage_id=new_id("prediction"),
+        study_uid=whole.uid,
+        series_uid=series_uid,
+        series_digest=hashlib.sha256("".join(sorted(digests)).encode()).hexdigest(),
+        model_id=record.lineage_id,
+        model_version=record.label,
+        created_at=clock.now().isoformat(timespec="seconds"),
+    )
+    return prediction, digests

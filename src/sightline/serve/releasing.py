@@ -59,9 +59,7 @@ def shadow(hub: Hub, label: str, *, approver: str, reason: str) -> ModelRecord:
             f"{chosen.label} is {chosen.state} already",
             hint="A live model is taken back by `sightline models rollback` or `retire`.",
         )
-    change_states(hub, [_change(chosen, "shadow", approver=approver, reason=reason)])
-    _log.info("model_in_shadow", model=chosen.label)
-    return model(hub, chosen.label)
+    return _moved(hub, _change(chosen, "shadow", approver=approver, reason=reason))
 
 
 def retire(hub: Hub, label: str, *, approver: str, reason: str) -> ModelRecord:
@@ -75,9 +73,7 @@ def retire(hub: Hub, label: str, *, approver: str, reason: str) -> ModelRecord:
     _need_reason(reason, approver)
     if chosen.state == "retired":
         raise Refused(f"{chosen.label} is retired already", hint="Nothing needs to be done.")
-    change_states(hub, [_change(chosen, "retired", approver=approver, reason=reason)])
-    _log.info("model_retired", model=chosen.label)
-    return model(hub, chosen.label)
+    return _moved(hub, _change(chosen, "retired", approver=approver, reason=reason))
 
 
 def roll_back(hub: Hub, name: str, *, approver: str, reason: str) -> ModelRecord:
@@ -108,6 +104,13 @@ def roll_back(hub: Hub, name: str, *, approver: str, reason: str) -> ModelRecord
     )
     _log.info("model_rolled_back", model=back.label)
     return model(hub, back.label)
+
+
+def _moved(hub: Hub, change: ReleaseRecord) -> ModelRecord:
+    change_states(hub, [change])
+    moved = model(hub, change.model_id)
+    _log.info("model_moved", model=moved.label, state=moved.state)
+    return moved
 
 
 def _passed(archive: Archive, hub: Hub, chosen: ModelRecord) -> list[GateCheck]:

@@ -7,8 +7,8 @@ from sightline.values.collection import Split
 from sightline.values.finding import Finding
 from sightline.values.identity import HubSeriesUid, LineageId, SeriesUid, StudyUid, SubjectId
 
-PredictionState: TypeAlias = Literal["started", "published", "failed"]
-ShadowState: TypeAlias = Literal["started", "kept", "failed"]
+PredictionState: TypeAlias = Literal["started", "published", "kept", "failed"]
+"""What became of it; a model in shadow publishes nothing, and what it says is kept."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,11 +69,13 @@ class Beside:
 
     Attributes:
         lineage_id: of its prediction.
+        model_id: of the version that was live then.
         dice: overlap of both masks, mean of the classes that either drew; None where neither drew.
         is_same_priority: whether both give the study the same priority.
     """
 
     lineage_id: LineageId
+    model_id: LineageId
     dice: float | None
     is_same_priority: bool
 
@@ -83,23 +85,13 @@ class ShadowPrediction:
     """A model in shadow applied to one series: kept, and shown and sent to nobody.
 
     Attributes:
-        series_digest: of the instances predicted on.
+        prediction: without picture.
         seg_digest: object of the archive: the SEG; empty where nothing is drawn.
         beside: None where no live version published on the same instances.
     """
 
-    lineage_id: LineageId
-    study_uid: StudyUid
-    series_uid: SeriesUid
-    series_digest: str
-    model_id: LineageId
-    model_version: str
-    created_at: str
-    state: ShadowState = "started"
-    problem: str = ""
-    finding: Finding | None = None
+    prediction: Prediction
     seg_digest: str = ""
-    making: Making | None = None
     beside: Beside | None = None
 
 
