@@ -39,8 +39,9 @@ def sizes(
 
 
 def test_portions_are_whole_until_the_end_and_small_then(vault: Vault) -> None:
+    assert sizes(vault, study_of([300]), left=10_000) == [128, 128, 44]
     study = study_of([100])
-    assert sizes(vault, study, left=1000) == [32, 32, 32, 4]
+    assert sizes(vault, study, left=1000) == [1000 // 16, 38]
     at_the_end = sizes(vault, study, left=100)
     assert at_the_end == sorted(at_the_end, reverse=True)
     assert at_the_end[0] == 6
