@@ -15,6 +15,7 @@ from benchmarks.deid.objects import Drawn, derived_objects
 from pydicom.dataset import Dataset
 from pydicom.uid import PositronEmissionTomographyImageStorage
 
+from sightline.formats.result_object import read_sources
 from sightline.formats.seg import read_seg_origin, write_seg
 from sightline.formats.sr import write_sr
 from sightline.phantoms.enhanced import write_enhanced
@@ -160,7 +161,7 @@ def _results(ct: WrittenSeries, drawn: Drawn) -> list[bytes]:
     finding = Finding(
         priority=1, words="lesion 3 ml", measurements=tuple(_measured(*each) for each in measured)
     )
-    return [seg, write_sr(finding, ct.files, seg, identity=_identity(drawn, 2))]
+    return [seg, write_sr(finding, read_sources(ct.files), seg, identity=_identity(drawn, 2))]
 
 
 def _measured(class_name: str, tracking_uid: str) -> Measurement:

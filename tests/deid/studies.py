@@ -14,6 +14,7 @@ from sightline.deid.door import Passage, pass_door
 from sightline.deid.vault import Vault
 from sightline.errors import NotDicom
 from sightline.formats.dicom_file import read_header
+from sightline.formats.result_object import read_sources
 from sightline.formats.seg import read_seg_origin, write_seg
 from sightline.formats.sr import write_sr
 from sightline.phantoms.series import WrittenSeries
@@ -104,7 +105,7 @@ def results_of(series: WrittenSeries) -> tuple[bytes, bytes]:
     names = dataclasses.replace(
         IDENTITY, instance_uid=InstanceUid("2.25.2001"), series_uid=SeriesUid("2.25.2000")
     )
-    return seg, write_sr(finding, series.files, seg, identity=names)
+    return seg, write_sr(finding, read_sources(series.files), seg, identity=names)
 
 
 def values_of(dataset: pydicom.Dataset, keyword: str) -> Iterator[str]:

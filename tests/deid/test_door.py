@@ -19,6 +19,7 @@ from sightline.deid.door import Passage, pass_door
 from sightline.deid.quarantine import RELEASABLE
 from sightline.deid.vault import Vault
 from sightline.formats.dicom_image import read_volume
+from sightline.formats.result_object import read_sources
 from sightline.formats.sc import write_sc
 from sightline.formats.seg import read_seg, read_seg_origin, write_seg
 from sightline.phantoms.people import visit
@@ -337,7 +338,7 @@ def test_our_own_results_cross_their_pictures_do_not(tmp_path: Path, vault: Vaul
     _, report = results_of(series)
     seg = write_seg(drawn_on(series), series.files, identity=IDENTITY, is_manual=False)
     names = dataclasses.replace(IDENTITY, instance_uid=InstanceUid("2.25.3001"))
-    picture = write_sc(np.zeros((8, 8, 3), np.uint8), series.files, identity=names)
+    picture = write_sc(np.zeros((8, 8, 3), np.uint8), read_sources(series.files), identity=names)
     study = study_in(
         [written(tmp_path / f"{n}.dcm", each) for n, each in enumerate((seg, report, picture))]
     )

@@ -8,6 +8,7 @@ import pydicom
 import pytest
 
 from sightline.errors import BadFile, NotDicom
+from sightline.formats.result_object import read_sources
 from sightline.formats.seg import read_seg_origin, write_seg
 from sightline.formats.sr import read_sr, write_sr
 from sightline.phantoms.series import WrittenSeries
@@ -48,7 +49,7 @@ def _finding(seg: bytes) -> Finding:
 def test_reads_back_and_is_clean(series: WrittenSeries) -> None:
     seg = write_seg(drawn_on(series), series.files, identity=IDENTITY, is_manual=False)
     finding = _finding(seg)
-    content = write_sr(finding, series.files, seg, identity=REPORT)
+    content = write_sr(finding, read_sources(series.files), seg, identity=REPORT)
     report = read_sr(content)
     assert report.measurements == finding.measurements
     assert report.words == finding.words
@@ -56,12 +57,12 @@ def test_reads_back_and_is_clean(series: WrittenSeries) -> None:
     assert report.seg_uid == IDENTITY.instance_uid
     assert report.is_research_only
     assert dicom_errors(content) == []
-    assert content == write_sr(finding, series.files, seg, identity=REPORT)
+    assert content == write_sr(finding, read_sources(series.files), seg, identity=REPORT)
 
 
 def test_units_and_mark_stand_where_people_look(axial_ct: WrittenSeries) -> None:
     seg = write_seg(drawn_on(axial_ct), axial_ct.files, identity=IDENTITY, is_manual=False)
-    content = write_sr(_finding(seg), axial_ct.files, seg, identity=REPORT)
+    content = write_sr(_finding(seg), read_sources(axial_ct.files), seg, identity=REPORT)
     dataset = pydicom.dcmread(io.BytesIO(content))
     assert dataset.SeriesDescription == "RESEARCH USE ONLY lung@3 SR"
     assert b"RESEARCH USE ONLY. 38.25 ml ground glass" in content
@@ -73,7 +74,7 @@ def test_units_and_mark_stand_where_people_look(axial_ct: WrittenSeries) -> None
 def test_the_mark_goes_when_a_site_says_so(axial_ct: WrittenSeries) -> None:
     cleared = dataclasses.replace(REPORT, is_research_only=False)
     seg = write_seg(drawn_on(axial_ct), axial_ct.files, identity=IDENTITY, is_manual=False)
-    content = write_sr(_finding(seg), axial_ct.files, seg, identity=cleared)
+    content = write_sr(_finding(seg), read_sources(axial_ct.files), seg, identity=cleared)
     assert b"RESEARCH" not in content
     assert not read_sr(content).is_research_only
 
@@ -83,7 +84,7 @@ def test_a_class_that_was_not_drawn_is_refused(axial_ct: WrittenSeries) -> None:
     stranger = dataclasses.replace(_finding(seg).measurements[0], class_name="liver")
     finding = Finding(priority=0, words="", measurements=(stranger,))
     with pytest.raises(BadFile, match="'liver' is no class") as caught:
-        write_sr(finding, axial_ct.files, seg, identity=REPORT)
+        write_sr(finding, read_sources(axial_ct.files), seg, identity=REPORT)
     assert "ground_glass" in caught.value.hint
 
 
@@ -97,7 +98,7 @@ def test_what_is_no_report_is_refused(axial_ct: WrittenSeries) -> None:
 def test_mutants_end_in_a_report_or_in_a_bad_file(axial_ct: WrittenSeries) -> None:
     chance = random.Random(5)  # noqa: S311 - a seeded test, no secret
     seg = write_seg(drawn_on(axial_ct), axial_ct.files, identity=IDENTITY, is_manual=False)
-    original = write_sr(_finding(seg), axial_ct.files, seg, identity=REPORT)
+    original = write_sr(_finding(seg), read_sources(axial_ct.files), seg, identity=REPORT)
     for _ in range(150):
         mutant = bytearray(original)
         for _ in range(chance.randint(1, 20)):

@@ -37,7 +37,7 @@ class Marker(Engine):
     def ran(self, record: ModelRecord, *, back_end: str = "") -> Ran:
         return Ran(back_end=back_end, machine=record.name, software={"marker": "1"})
 
-    def answer(self, record: ModelRecord, volume: Volume, *, back_end: str = "") -> Answer:  # noqa: ARG002 - of the engine
+    def answer(self, record: ModelRecord, volume: Volume, **_: object) -> Answer:
         self.given.append(volume)
         mask = np.zeros(volume.geometry.shape, np.uint8)
         mask[:, 3, 5] = 1

@@ -44,7 +44,7 @@ class Painter(Engine):
     def ran(self, record: ModelRecord, *, back_end: str = "") -> Ran:
         return Ran(back_end=back_end, machine=record.name, software={"painter": "1"})
 
-    def answer(self, record: ModelRecord, volume: Volume, *, back_end: str = "") -> Answer:  # noqa: ARG002 - of the engine
+    def answer(self, record: ModelRecord, volume: Volume, **_: object) -> Answer:
         rows = self.rows.get(record.label, ROWS)
         if rows is None:
             raise BadFile("it is no chest", hint="Send another.")

@@ -12,6 +12,7 @@ from sightline.archive.receiving import keep
 from sightline.archive.results import publish, start_prediction
 from sightline.archive.studies import record_door, study
 from sightline.catalog.hub_tables import COLLECTION_VERSION, RUN
+from sightline.formats.result_object import read_sources
 from sightline.formats.sc import write_sc
 from sightline.formats.seg import write_seg
 from sightline.formats.slice_picture import png
@@ -91,8 +92,8 @@ class Stage:
         seg = write_seg(drawn, sources, identity=seg_identity, is_manual=False)
         contents = {
             "seg": seg,
-            "sr": write_sr(finding, sources, seg, identity=identity(made, "sr")),
-            "sc": write_sc(picture, sources, identity=identity(made, "sc")),
+            "sr": write_sr(finding, read_sources(sources), seg, identity=identity(made, "sr")),
+            "sc": write_sc(picture, read_sources(sources), identity=identity(made, "sc")),
         }
         results = [
             OutgoingResult(content=content, lineage_id=result_id(made, kind))

@@ -70,6 +70,7 @@ class StudyJob:
             step("route shadows", self.route_shadows, study_uid=study_uid)
         ):
             step(f"shadow {number}", self.shadow, series_uid=series_uid, model_id=model_id)
+        self.engine.at_hand.forget()
         _log.info("study_done", study=study_uid, revision=revision)
 
     def records(self, step: StepRunner, *, study_uid: str, revision: int) -> None:

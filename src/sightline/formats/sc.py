@@ -1,8 +1,5 @@
 """Secondary Capture: pictures of a finding, for viewers that show nothing else of ours."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import pydicom
@@ -19,7 +16,6 @@ from sightline.formats.result_object import (
     RESEARCH_ONLY,
     Sources,
     equipment,
-    read_sources,
     software_version,
     to_bytes,
 )
@@ -29,21 +25,16 @@ _SEVERAL = 4
 
 
 def write_sc(
-    picture: npt.NDArray[np.uint8], sources: Sequence[Path], *, identity: ResultIdentity
+    picture: npt.NDArray[np.uint8], sources: Sources, *, identity: ResultIdentity
 ) -> bytes:
     """Write RGB pictures as Secondary Capture.
 
     Args:
         picture: (rows, columns, 3), or (frames, rows, columns, 3) for a multi-frame object; with
             `RESEARCH USE ONLY` drawn into it where that holds.
-        sources: the files of the series that it shows.
+        sources: the images that it shows.
         identity: names the object and what made it.
-
-    Raises:
-        NotDicom: A source is broken.
-        OSError: A source cannot be read.
     """
-    read = read_sources(sources)
     dataset = pydicom.Dataset()
     is_multi_frame = picture.ndim == _SEVERAL
     kind = (
@@ -51,7 +42,7 @@ def write_sc(
         if is_multi_frame
         else SecondaryCaptureImageStorage
     )
-    _describe(dataset, read, identity, kind=kind)
+    _describe(dataset, sources, identity, kind=kind)
     if is_multi_frame:
         # PS3.3 C.8.6.3: frames are pages of a report, not points in time.
         dataset.NumberOfFrames = len(picture)
@@ -65,7 +56,7 @@ def write_sc(
     dataset.PixelRepresentation = 0
     pixels = np.ascontiguousarray(picture).tobytes()
     dataset.add_new("PixelData", "OB", pixels + bytes(len(pixels) % 2))
-    return to_bytes(dataset, read, identity)
+    return to_bytes(dataset, sources, identity)
 
 
 def _describe(

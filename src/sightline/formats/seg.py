@@ -19,6 +19,7 @@ from sightline.formats.dicom_dataset import broken_values_are_not_dicom, open_da
 from sightline.formats.dicom_image import SeriesGrid, read_grids
 from sightline.formats.result_object import (
     MANUFACTURER,
+    Sources,
     derived_uid,
     equipment,
     marked,
@@ -89,21 +90,55 @@ def write_seg(
         NotDicom: A source is broken.
         OSError: A source cannot be read.
     """
-    grid, mask = _grid_of(segmentation, read_grids(sources), stack)
+    grid = _grid_of(segmentation, read_grids(sources), stack)
     read = read_sources([sources[file] for file in grid.files])
+    return write_seg_on(
+        segmentation,
+        read,
+        grid=grid,
+        identity=identity,
+        is_manual=is_manual,
+        tracking_uids=tracking_uids,
+    )
+
+
+def write_seg_on(
+    segmentation: Segmentation,
+    sources: Sources,
+    *,
+    grid: SeriesGrid,
+    identity: ResultIdentity,
+    is_manual: bool,
+    tracking_uids: Mapping[str, str] | None = None,
+) -> bytes:
+    """Write a mask as `write_seg` does, on images whose headers were read before.
+
+    Args:
+        segmentation: on `grid`, or that grid with its axes swapped or flipped.
+        sources: the images of `grid`, in its order.
+        grid: where their frames lie.
+        identity: names the object and what made it.
+        is_manual: a reader drew it, rather than a model.
+        tracking_uids: by class name; those not given follow from the instance and the name.
+
+    Raises:
+        BadFile: The mask lies on another grid.
+        NotDicom: A source is broken.
+    """
+    mask = align_to_grid(segmentation, grid.geometry).mask
     described = _describe_segments(segmentation.classes, identity, is_manual=is_manual)
     for segment in described:
         name = segment.SegmentLabel
         derived = derived_uid(identity.instance_uid, name)
         segment.TrackingID, segment.TrackingUID = name, (tracking_uids or {}).get(name, derived)
-    placed = _place(mask, read.images, grid)
+    placed = _place(mask, sources.images, grid)
     with broken_values_are_not_dicom("write the segmentation"):
         dataset = _segmentation(placed, described, identity)
         if _is_projection(placed.images[0]):
             dataset.PatientOrientation = placed.images[0].get("PatientOrientation")
         dataset.ContentCreatorName = identity.author if is_manual else ""
         _fix_dimension_uid(dataset, derived_uid(identity.instance_uid, "dimensions"))
-    return to_bytes(dataset, read, identity)
+    return to_bytes(dataset, sources, identity)
 
 
 def read_seg(content: bytes, geometry: Geometry) -> Segmentation:
@@ -214,7 +249,8 @@ def _describe_segment(
 
 def _grid_of(
     segmentation: Segmentation, grids: Sequence[SeriesGrid], stack: str | None
-) -> tuple[SeriesGrid, Mask]:
+) -> SeriesGrid:
+    """Choose the volume of a series that a mask was drawn on."""
     named = [grid for grid in grids if stack in {None, grid.name}]
     if not named:
         raise UnsoundSeries(
@@ -223,8 +259,9 @@ def _grid_of(
         )
     for grid in named[:-1]:
         with contextlib.suppress(BadFile):
-            return grid, align_to_grid(segmentation, grid.geometry).mask
-    return named[-1], align_to_grid(segmentation, named[-1].geometry).mask
+            align_to_grid(segmentation, grid.geometry)
+            return grid
+    return named[-1]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

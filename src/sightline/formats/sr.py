@@ -3,7 +3,6 @@
 import dataclasses
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import highdicom as hd
 import pydicom
@@ -17,9 +16,9 @@ from sightline.formats.dicom_file import read_header
 from sightline.formats.result_object import (
     MANUFACTURER,
     RESEARCH_ONLY,
+    Sources,
     derived_uid,
     equipment,
-    read_sources,
     software_version,
     to_bytes,
 )
@@ -59,25 +58,21 @@ class Report:
     is_research_only: bool
 
 
-def write_sr(
-    finding: Finding, sources: Sequence[Path], seg: bytes, *, identity: ResultIdentity
-) -> bytes:
+def write_sr(finding: Finding, sources: Sources, seg: bytes, *, identity: ResultIdentity) -> bytes:
     """Write the measurements of a finding, one group a class.
 
     Each group carries the tracking identifier of its segment in `seg` and refers to it.
 
     Args:
         finding: its classes are those of `seg`.
-        sources: every file of the series that was measured.
+        sources: the images that were measured.
         seg: the segmentation that was measured, as `write_seg` made it.
         identity: names the object and what made it.
 
     Raises:
         BadFile: A measured class is no segment of `seg`.
         NotDicom: A source is broken.
-        OSError: A source cannot be read.
     """
-    read = read_sources(sources)
     with broken_values_are_not_dicom("write the report"):
         segmentation = pydicom.dcmread(io.BytesIO(seg), stop_before_pixels=True)
         report = hd.sr.MeasurementReport(
@@ -88,7 +83,7 @@ def write_sr(
         )
         report[0].ContentSequence.append(_comment(finding, identity))
         dataset = hd.sr.Comprehensive3DSR(
-            evidence=[*read.images, segmentation],
+            evidence=[*sources.images, segmentation],
             content=report[0],
             series_instance_uid=identity.series_uid,
             series_number=identity.series_number,
@@ -98,7 +93,7 @@ def write_sr(
             is_complete=True,
             contributing_equipment=[equipment(identity)],
         )
-    return to_bytes(dataset, read, identity)
+    return to_bytes(dataset, sources, identity)
 
 
 def read_sr(content: bytes) -> Report:

@@ -1,4 +1,4 @@
-"""Cells of a coarse grid over the voxels of a fine one, compiled.
+"""Loops over the voxels of masks: cells of a coarse grid over a fine one, and boxes; compiled.
 
 Nothing is asked of Python while these run, so that threads share the slices.
 """
@@ -110,3 +110,30 @@ def put(cells, rows, columns, found, plane):
 @njit(nogil=True, cache=True, inline="always")
 def _lerp(low, high, share):
     return low + share * (high - low)
+
+
+@njit(nogil=True, cache=True)
+def enclose(mask, first, stop):
+    """Note the smallest box around each class of a mask.
+
+    Args:
+        mask: uint8 (slices, rows, columns).
+        first: int64 (classes + 1, 3), large; lowered to the first index of each class.
+        stop: likewise, 0; raised to where each class ends.
+    """
+    slices, rows, columns = mask.shape
+    for a in range(slices):
+        for b in range(rows):
+            c = 0
+            while c < columns:
+                number = mask[a, b, c]
+                begin = c
+                while c < columns and mask[a, b, c] == number:
+                    c += 1
+                if number and number < len(first):
+                    first[number, 0] = min(first[number, 0], a)
+                    first[number, 1] = min(first[number, 1], b)
+                    first[number, 2] = min(first[number, 2], begin)
+                    stop[number, 0] = max(stop[number, 0], a + 1)
+                    stop[number, 1] = max(stop[number, 1], b + 1)
+                    stop[number, 2] = max(stop[number, 2], c)

@@ -1,7 +1,8 @@
 """A model applied to a volume."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from sightline.values.arrays import Voxels
 from sightline.values.plan import Plan, Triple
 from sightline.values.statement import Place
 from sightline.values.volume import Segmentation, Volume
+
+Prepare: TypeAlias = Callable[..., PreparedImage]
+"""`prepare_image`, or what answers as it does."""
 
 
 def set_threads(count: int) -> None:
@@ -41,14 +45,19 @@ def predict(model: Model, volume: Volume) -> Segmentation:
     return drawn
 
 
-def answer(model: Model, volume: Volume) -> Answer:
+def answer(model: Model, volume: Volume, *, prepare: Prepare = prepare_image) -> Answer:
     """Return what a model says of a volume; the same every time.
 
     Logits exist on the network's grid only, classes and images on the volume's.
+
+    Args:
+        model: what is applied.
+        volume: what it is applied to.
+        prepare: makes of a volume what a network sees, or has it ready from another network.
     """
     plan = model.manifest.plan
     task = TASKS.get(plan.task)
-    prepared = prepare_image(volume, plan, is_whole=task.answers == "each patch")
+    prepared = prepare(volume, plan, is_whole=task.answers == "each patch")
     if task.answers == "each patch":
         image = whole(prepared.image, plan.patch).to(model.device)
         logits = _look(model)(image[None, None])[0]

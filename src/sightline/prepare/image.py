@@ -63,6 +63,26 @@ def prepare_image(volume: Volume, plan: Plan, *, is_whole: bool = False) -> Prep
     return PreparedImage(image=image, first=first, grid=grid, scaling=scaling, air=air)
 
 
+class KeptImages:
+    """Prepares one volume for several networks; those that want the same of it share it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[object, ...], PreparedImage] = {}
+
+    def __call__(self, volume: Volume, plan: Plan, *, is_whole: bool = False) -> PreparedImage:
+        """Return what `prepare_image` makes; it is not to be changed.
+
+        Args:
+            volume: the same each time.
+            plan: of the network.
+            is_whole: whether it is not cropped.
+        """
+        wanted = (plan.modality, plan.spacing_mm, plan.intensity, is_whole)
+        if wanted not in self._kept:
+            self._kept[wanted] = prepare_image(volume, plan, is_whole=is_whole)
+        return self._kept[wanted]
+
+
 def _resample(source: Voxels, grid: NetworkGrid, scaling: Scaling, *, box: GridBox) -> torch.Tensor:
     """Interpolate the part of the grid that lies in a box, slab by slab."""
     lerps, spans = [], []

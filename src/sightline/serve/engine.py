@@ -8,6 +8,7 @@ from typing import Any, Self
 from sightline import extras, log
 from sightline.hub.hub import Hub
 from sightline.hub.models import keep_trials, trials
+from sightline.serve.at_hand import AtHand
 from sightline.serve.resident import Resident, budget_of
 from sightline.settings import LEAST_AGREEMENT, Settings
 from sightline.values.answer import Answer
@@ -37,7 +38,11 @@ class Engine:
     """Keeps models loaded while a budget of memory has room for them, and applies them.
 
     Each runs by the fastest back end of those that were tried for it on this machine and agree with
-    it in eager float32; where none was tried, as it was trained.
+    it in eager float32; where none was tried, as it was trained. What models share of a series is
+    read and prepared once.
+
+    Attributes:
+        at_hand: the series that was looked at last.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Engine:
         self._threads = threads
         self._least_agreement = least_agreement
         self._resident: Resident[Any] = Resident(budget_of(memory_gb))
+        self.at_hand = AtHand()
 
     @classmethod
     def of(cls, hub: Hub, settings: Settings) -> Self:
@@ -83,20 +89,29 @@ class Engine:
         drawn: Segmentation = engine.predict(self.load(record), volume)
         return drawn
 
-    def answer(self, record: ModelRecord, volume: Volume, *, back_end: str = "") -> Answer:
+    def answer(
+        self,
+        record: ModelRecord,
+        volume: Volume,
+        *,
+        back_end: str = "",
+        prepare: Callable[..., Any] | None = None,
+    ) -> Answer:
         """Return what a model says of a volume; what it draws lies on the volume's own grid.
 
         Args:
             record: the model.
             volume: what it looks at.
             back_end: that runs it; empty for the one that was picked.
+            prepare: has what a network sees of the volume ready; None prepares it anew.
 
         Raises:
             MissingExtra: The host has no learning stack, or the back end does not run here.
             DamagedObject: The weights do not match their digest.
         """
         model = self.load(record, back_end=back_end)
-        said: Answer = learning("sightline.predict.engine").answer(model, volume)
+        look = learning("sightline.predict.engine").answer
+        said: Answer = look(model, volume, prepare=prepare) if prepare else look(model, volume)
         return said
 
     def ran(self, record: ModelRecord, *, back_end: str = "") -> Ran:

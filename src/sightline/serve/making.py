@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from sightline import clock, log
-from sightline.engines.limited import Limits
 from sightline.errors import UnsoundSeries
-from sightline.formats.dicom_file import read_header
-from sightline.formats.dicom_image import SeriesGrid, SeriesVolumes, read_volumes
+from sightline.formats.dicom_image import SeriesVolumes
 from sightline.formats.sc import write_sc
-from sightline.formats.seg import write_seg
+from sightline.formats.seg import write_seg_on
 from sightline.formats.slice_picture import png
 from sightline.formats.sr import write_sr
+from sightline.serve.at_hand import Part
 from sightline.serve.engine import Engine, Ran, learning
 from sightline.serve.pictures import overlay_picture
 from sightline.serve.routing import recipe_of
@@ -80,21 +79,20 @@ def make(
         DamagedObject: The weights do not match their digest.
     """
     recipe, watch = recipe_of(record), _Watch()
-    frames = sum(read_header(path.read_bytes()).frames or 1 for path in files)
-    limits = Limits.for_files(files, frames=frames)
-    volume, grid = _choose(recipe, limits.call(read_volumes, files))
+    series = engine.at_hand.series(inputs, files)
+    part = series.part(_choose(recipe, series.read))
     watch.note("read")
     ran = engine.ran(record, back_end=back_end)
     watch.note("load")
-    said = engine.answer(record, volume, back_end=back_end)
+    said = engine.answer(record, part.volume, back_end=back_end, prepare=part.prepare)
     watch.note("predict")
     if said.segmentation is None:
         finding = triage_answer(recipe, said, engine.words(record, said))
     else:
         finding = finding_of(recipe, said.segmentation, prediction.lineage_id)
     watch.note("measure")
-    writer = _Writer(record, prediction, files, grid)
-    picture, objects = writer.write(volume, said.segmentation, finding)
+    writer = _Writer(record, prediction, part)
+    picture, objects = writer.write(said.segmentation, finding)
     watch.note("write")
     _log.info(
         "series_predicted",
@@ -192,13 +190,13 @@ class _Watch:
 class _Writer:
     record: ModelRecord
     prediction: Prediction
-    sources: list[Path]
-    grid: SeriesGrid
+    part: Part
 
     def write(
-        self, volume: Volume, drawn: Segmentation | None, finding: Finding
+        self, drawn: Segmentation | None, finding: Finding
     ) -> tuple[bytes, dict[LineageId, bytes]]:
         """Write the picture as PNG and SC, and SEG and SR where something can be drawn."""
+        volume = self.part.volume
         if drawn is None:
             # An answer in numbers has no outlines; its words stand on the picture.
             picture = overlay_picture(volume, _nothing_drawn(volume), footer=finding.words)
@@ -206,25 +204,22 @@ class _Writer:
         else:
             picture = overlay_picture(volume, drawn, footer=self.record.label)
             results = self._write_drawn(drawn, finding)
-        sc = write_sc(picture, self._drawn_on(), identity=self._identity("sc"))
+        sc = write_sc(picture, self.part.sources, identity=self._identity("sc"))
         return png(picture), results | {self._id("sc"): sc}
 
     def _write_drawn(self, drawn: Segmentation, finding: Finding) -> dict[LineageId, bytes]:
         """Write SEG and SR, which share their tracking UIDs."""
         tracking_uids = {each.class_name: each.tracking_uid for each in finding.measurements}
-        seg = write_seg(
+        seg = write_seg_on(
             drawn,
-            self.sources,
+            self.part.sources,
+            grid=self.part.grid,
             identity=self._identity("seg"),
             is_manual=False,
             tracking_uids=tracking_uids,
-            stack=self.grid.name,
         )
-        sr = write_sr(finding, self._drawn_on(), seg, identity=self._identity("sr"))
+        sr = write_sr(finding, self.part.sources, seg, identity=self._identity("sr"))
         return {self._id("seg"): seg, self._id("sr"): sr}
-
-    def _drawn_on(self) -> list[Path]:
-        return [self.sources[file] for file in self.grid.files]
 
     def _id(self, kind: str) -> LineageId:
         return result_id(self.prediction.lineage_id, kind)
@@ -244,12 +239,12 @@ class _Writer:
         )
 
 
-def _choose(recipe: Recipe, series: SeriesVolumes) -> tuple[Volume, SeriesGrid]:
-    """Take the one volume of a series that the recipe accepts; none is preferred over another."""
+def _choose(recipe: Recipe, series: SeriesVolumes) -> int:
+    """Number the one volume of a series that the recipe accepts; none is preferred over another."""
     refusals = [unfit(recipe, volume) for volume in series.volumes]
     fitting = [number for number, error in enumerate(refusals) if error is None]
     if len(fitting) == 1:
-        return series.volumes[fitting[0]].evened(), series.grids[fitting[0]]
+        return fitting[0]
     if len(refusals) == 1 and refusals[0] is not None:
         raise refusals[0]
     names = "; ".join(grid.name for grid in series.grids[:_MOST_NAMED])
