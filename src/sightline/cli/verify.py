@@ -1,6 +1,5 @@
 """Read every stored object and array; find and mend damage."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,13 +12,13 @@ from sightline.app.lock import keeping_alone
 from sightline.app.verifying import STEPS, remove_orphans, repair, start_anew, verify
 from sightline.archive.archive import Archive
 from sightline.cli.context import new_verb, print_table, settings_of
+from sightline.engines.priority import give_way
 from sightline.hub.hub import Hub
 from sightline.settings import Settings
 from sightline.values.flaw import Flaw
 
 APP = new_verb()
 _COLUMNS = ("store", "flaw", "what", "digest", "study", "series", "came from", "what to do")
-_POLITE = 10
 
 
 @APP.command("verify")
@@ -47,7 +46,7 @@ def verify_(
     """
     settings = settings_of(ctx)
     archive, hub = Archive.open(settings), Hub.open(settings)
-    os.nice(_POLITE)
+    give_way()
     try:
         with keeping_alone(settings):
             if from_start:

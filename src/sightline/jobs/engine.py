@@ -10,6 +10,7 @@ import dataclasses
 import fcntl
 import logging
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ _QUEUE = "studies"
 # Pinned, so that an upgrade adopts the jobs that the version before left unfinished.
 _APPLICATION_VERSION = "1"
 _ATTEMPTS = 3
+_UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 
 
 class StepRunner(Protocol):
@@ -68,13 +70,15 @@ class Jobs:
         }
         DBOS(config=config)
         self._workflows: dict[str, Callable[..., Any]] = {}
+        self._turns = threading.Semaphore()
 
     def define(self, name: str, job: Callable[..., None]) -> None:
         """Bind a name to a job; all are defined before `launch`."""
 
         def _run(arguments: dict[str, Any]) -> None:
             try:
-                job(_run_step, **arguments)
+                with self._turns:
+                    job(_run_step, **arguments)
             except Exception as error:
                 # The one place of this process that catches everything: record, then let the
                 # engine mark the job failed.
@@ -89,13 +93,22 @@ class Jobs:
         Args:
             workers: how many jobs may run at a time.
         """
+        self._turns = threading.Semaphore(workers)
         DBOS.launch()
         DBOS.register_queue(_QUEUE, worker_concurrency=workers, polling_interval_sec=0.2)
 
     def start(self, name: str, id_: str, /, **arguments: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Queue a job durably; a repeat with the same id changes nothing."""
+        """Queue a job durably; a repeat with the same id changes nothing.
+
+        Where nothing else is to be done it begins at once: the queue is looked at five times a
+        second, for which a study would wait.
+        """
+        is_idle = not DBOS.list_workflows(status=_UNFINISHED, limit=1, load_input=False)
         with SetWorkflowID(id_):
-            DBOS.enqueue_workflow(_QUEUE, self._workflows[name], arguments)
+            if is_idle:
+                DBOS.start_workflow(self._workflows[name], arguments)
+            else:
+                DBOS.enqueue_workflow(_QUEUE, self._workflows[name], arguments)
 
     def close(self) -> None:
         """Stop after the steps under way; what is left goes on at the next launch."""

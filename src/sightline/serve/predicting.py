@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 
-from sightline import clock
+from sightline import clock, log
 from sightline.archive.archive import Archive
 from sightline.archive.results import start_prediction
 from sightline.archive.studies import study, study_of_series
@@ -15,6 +15,8 @@ from sightline.values.finding import Finding
 from sightline.values.identity import Digest, LineageId, SeriesUid
 from sightline.values.model import ModelRecord
 from sightline.values.prediction import Prediction
+
+_log = log.get("serve")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +48,7 @@ def predict_series(
     prediction = start_prediction(archive, wanted)
     if prediction.state == "published":
         return None
+    _log.info("prediction_begins", prediction=prediction.lineage_id, study=prediction.study_uid)
     with archive.objects.local_copies(sources) as files:
         made = make(engine, record, prediction, files=files, inputs=sources)
     return Predicted(
