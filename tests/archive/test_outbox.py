@@ -21,7 +21,7 @@ from sightline.archive.results import prediction, publish
 from sightline.errors import NotDicom, UnknownName
 from sightline.values.arrival import OutgoingResult
 from sightline.values.clinical import Merge, Person
-from sightline.values.identity import LineageId, StudyUid
+from sightline.values.identity import LineageId, SeriesUid
 from tests.clinical_results import publish_one
 from tests.instances import ROOT
 
@@ -115,6 +115,6 @@ def test_a_message_says_what_was_publish_one(archive: Archive) -> None:
 
 def test_of_a_study_that_is_gone_nobody_is_told(archive: Archive) -> None:
     name = publish_one(archive, 1, "A", BOTH)
-    gone = dataclasses.replace(prediction(archive, name), study_uid=StudyUid("1.2.3"))
+    gone = dataclasses.replace(prediction(archive, name), series_uid=SeriesUid("1.2.3"))
     with pytest.raises(UnknownName):
         facts_of(archive, gone, [])

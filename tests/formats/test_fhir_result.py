@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.formats.fhir import read_bundle
-from sightline.formats.fhir_result import failed_entries, read_outcome, write_transaction
+from sightline.formats.fhir_result import write_transaction
 from sightline.formats.result_items import NOTICE
 from sightline.values.clinical_result import ClinicalResult
 from sightline.values.identity import Patient
@@ -128,6 +128,16 @@ def test_an_issuer_that_nobody_mapped_has_a_system_of_its_own() -> None:
     assert system("NORTH").startswith("urn:oid:2.25.")
 
 
+def test_a_patient_without_a_number_is_nobody_elses() -> None:
+    """A search by system alone would find anybody whom that system numbers."""
+    bundle = told(of_patient(Patient(patient_id=" ", issuer="NORTH & SON", name="Probe")))
+    (number,) = one(bundle, "Patient")["identifier"]
+    assert number["value"] == "1.2.3"
+    assert number["system"].startswith("urn:oid:2.25.")
+    query = bundle["entry"][0]["request"]["ifNoneExist"]
+    assert urllib.parse.unquote(query) == f"identifier={number['system']}|1.2.3"
+
+
 def test_the_study_is_found_by_its_uid() -> None:
     """imagingstudy.html: status and subject 1..1; series.uid and modality, instance.uid and sopClass 1..1."""
     study = one(told(), "ImagingStudy")
@@ -238,36 +248,3 @@ def test_impossible_dates_are_left_out() -> None:
     odd = of_patient(dataclasses.replace(RESULT.patient, birth_date="19700000", sex="?"))
     patient = one(told(odd), "Patient")
     assert not {"birthDate", "gender"} & patient.keys()
-
-
-def test_what_an_answer_complains_of_is_read() -> None:
-    issues = [
-        {"severity": "information", "code": "informational", "diagnostics": "took 3 ms"},
-        {"severity": "error", "code": "invalid", "details": {"text": "no such code"}},
-        {"severity": "fatal", "code": "exception", "diagnostics": "gave up"},
-        {"severity": "error", "code": "required"},
-    ]
-    outcome = {"resourceType": "OperationOutcome", "issue": issues}
-    assert read_outcome(json.dumps(outcome).encode()) == "no such code; gave up; required"
-    entries = [
-        {"response": {"status": "201 Created"}},
-        {"response": {"status": "422", "outcome": outcome}},
-    ]
-    answer = {"resourceType": "Bundle", "entry": entries}
-    assert failed_entries(json.dumps(answer).encode()) == "422 no such code; gave up; required"
-
-
-@given(
-    st.one_of(
-        st.binary(max_size=50),
-        st.recursive(
-            st.none() | st.integers() | st.text(max_size=5),
-            lambda inner: (
-                st.lists(inner, max_size=3)
-                | st.dictionaries(st.sampled_from(["issue", "entry", "response", "outcome"]), inner)
-            ),
-        ).map(lambda value: json.dumps(value).encode()),
-    )
-)
-def test_an_answer_of_any_form_is_read_without_failing(content: bytes) -> None:
-    assert isinstance(read_outcome(content) + failed_entries(content), str)

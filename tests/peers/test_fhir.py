@@ -1,7 +1,9 @@
 """Transactions to a FHIR server: done once in effect, and every way in which they may fail."""
 
 import json
+import socket
 import ssl
+import threading
 import time
 
 import pytest
@@ -12,7 +14,7 @@ from sightline.peers.fhir import send_transaction
 from tests.certificates import Authority
 from tests.clinical_results import RESULT
 from tests.counterparties import HOST, free_port
-from tests.told import FhirServer, Hl7Listener, close, server_side
+from tests.told import FhirServer, server_side
 
 TLS = ssl.create_default_context()
 SYSTEM = "urn:oid:1.2.840.99"
@@ -138,11 +140,20 @@ def test_what_speaks_no_tls_is_said() -> None:
 
 
 def test_what_speaks_no_http_is_said() -> None:
-    with (
-        Hl7Listener(close) as listener,
-        pytest.raises(PeerFailed, match="broke off"),
-    ):
-        send_transaction(f"http://{HOST}:{listener.port}", BUNDLE, tls=TLS, timeout_s=0.5)
+    with socket.create_server((HOST, 0)) as listening:
+
+        def greet() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.sendall(b"220 mail.example\r\n")
+                while connection.recv(65536):
+                    pass
+
+        greeting = threading.Thread(target=greet, daemon=True)
+        greeting.start()
+        with pytest.raises(PeerFailed, match="broke off before it answered"):
+            send_transaction(f"http://{HOST}:{listening.getsockname()[1]}", BUNDLE, tls=TLS)
+        greeting.join()
 
 
 @pytest.mark.parametrize("url", ["ftp://host/fhir", "https:///fhir", "https://host:99999/"])

@@ -54,12 +54,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     jobs.define(RECORDS_JOB_NAME, job.records)
     jobs.launch(workers=1)
     hurry_all(archive)
-    senders = [
-        threading.Thread(target=send_until, args=(stop, send), daemon=True)
-        for send in senders_of(archive, settings)
-    ]
-    for sender in senders:
-        sender.start()
+    senders = _start_senders(stop, archive, settings)
     completer = Completer(archive, settings)
     _log.info("worker_ready")
     anchor, rules, since = Anchor.open(settings), load_rules(settings), 0.0
@@ -74,8 +69,9 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     stop.set()
     completer.close()
     jobs.close()
+    last = clock.monotonic() + _LONGEST_GOODBYE_S
     for sender in senders:
-        sender.join(timeout=_LONGEST_GOODBYE_S)
+        sender.join(timeout=max(0.0, last - clock.monotonic()))
 
 
 def _start_complete_studies(archive: Archive, jobs: Jobs) -> None:
@@ -100,6 +96,18 @@ def _tie_to_new_studies(archive: Archive, rules: TieRules, since: float) -> floa
         _log.info("records_tied", records=tied)
     # A study is dated when it is entered, and seen when that is committed.
     return looked_at - _LONGEST_COMMIT_S
+
+
+def _start_senders(
+    stop: threading.Event, archive: Archive, settings: Settings
+) -> list[threading.Thread]:
+    senders = [
+        threading.Thread(target=send_until, args=(stop, send), daemon=True)
+        for send in senders_of(archive, settings)
+    ]
+    for sender in senders:
+        sender.start()
+    return senders
 
 
 def senders_of(archive: Archive, settings: Settings) -> list[Callable[[], int]]:

@@ -6,6 +6,7 @@ attempt, so that it names its patient as the archive does then; its id stays the
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,6 +26,39 @@ from sightline.errors import UnknownName
 from sightline.values.clinical_result import ClinicalResult, MessageKind, PublishedInstance
 from sightline.values.identity import Digest, InstanceUid, LineageId, Patient, SeriesUid
 from sightline.values.prediction import Prediction
+
+# What waits, with its place in the row of its patient.
+_WAITING = (
+    sa.select(
+        OUTGOING_MESSAGE,
+        sa.func.row_number()
+        .over(
+            partition_by=(
+                OUTGOING_MESSAGE.c.kind,
+                OUTGOING_MESSAGE.c.destination,
+                STUDY.c.patient,
+            ),
+            order_by=OUTGOING_MESSAGE.c.id,
+        )
+        .label("place"),
+    )
+    .join(PREDICTION, OUTGOING_MESSAGE.c.lineage_id == PREDICTION.c.lineage_id)
+    .join(STUDY, PREDICTION.c.study_uid == STUDY.c.uid)
+    .where(OUTGOING_MESSAGE.c.state == "waiting")
+    .subquery()
+)
+_WHOSE = (
+    sa.select(STUDY, PATIENT, SERIES.c.modality)
+    .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
+    .join(SERIES, SERIES.c.study_uid == STUDY.c.uid)
+    .where(SERIES.c.uid == sa.bindparam("uid"))
+)
+_OURS = (
+    sa.select(INSTANCE, SERIES.c.modality)
+    .join(SERIES, INSTANCE.c.series_uid == SERIES.c.uid)
+    .where(INSTANCE.c.lineage_id.in_(sa.bindparam("names", expanding=True)))
+    .order_by(SERIES.c.number, INSTANCE.c.uid)
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,25 +157,14 @@ def due_messages(archive: Archive, kind: MessageKind, *, limit: int = 100) -> li
     The next of a patient is due when that one arrived or was given up, so that none overtakes
     another.
     """
-    waiting = (
-        sa.select(
-            OUTGOING_MESSAGE,
-            sa.func.row_number()
-            .over(
-                partition_by=(OUTGOING_MESSAGE.c.destination, STUDY.c.patient),
-                order_by=OUTGOING_MESSAGE.c.id,
-            )
-            .label("place"),
-        )
-        .join(PREDICTION, OUTGOING_MESSAGE.c.lineage_id == PREDICTION.c.lineage_id)
-        .join(STUDY, PREDICTION.c.study_uid == STUDY.c.uid)
-        .where(OUTGOING_MESSAGE.c.state == "waiting", OUTGOING_MESSAGE.c.kind == kind)
-        .subquery()
-    )
     due = (
-        sa.select(waiting)
-        .where(waiting.c.place == 1, waiting.c.next_attempt_at <= clock.timestamp())
-        .order_by(waiting.c.id)
+        sa.select(_WAITING)
+        .where(
+            _WAITING.c.kind == kind,
+            _WAITING.c.place == 1,
+            _WAITING.c.next_attempt_at <= clock.timestamp(),
+        )
+        .order_by(_WAITING.c.id)
         .limit(limit)
     )
     with archive.database.read() as connection:
@@ -170,24 +193,9 @@ def facts_of(
     Raises:
         UnknownName: Its study is gone by now.
     """
-    whose = (
-        sa.select(STUDY, PATIENT, SERIES.c.modality)
-        .join(PATIENT, STUDY.c.patient == PATIENT.c.id)
-        .join(SERIES, SERIES.c.study_uid == STUDY.c.uid)
-        .where(STUDY.c.uid == prediction.study_uid, SERIES.c.uid == prediction.series_uid)
-    )
-    ours = (
-        sa.select(INSTANCE, SERIES.c.modality)
-        .join(SERIES, INSTANCE.c.series_uid == SERIES.c.uid)
-        .where(
-            INSTANCE.c.study_uid == prediction.study_uid,
-            INSTANCE.c.lineage_id.in_(objects),
-        )
-        .order_by(SERIES.c.number, INSTANCE.c.uid)
-    )
     with archive.database.read() as connection:
-        row = connection.execute(whose).one_or_none()
-        published = connection.execute(ours).all()
+        row = connection.execute(_WHOSE, {"uid": prediction.series_uid}).one_or_none()
+        published = connection.execute(_OURS, {"names": list(objects)}).all()
     if row is None:
         raise UnknownName(
             f"the study of {prediction.lineage_id} is not in the archive",
@@ -206,15 +214,16 @@ def facts_of(
         study_date=row.study_date,
         study_time=row.study_time,
         modality=row.modality,
-        instances=tuple(
-            PublishedInstance(
-                instance_uid=InstanceUid(each.uid),
-                series_uid=SeriesUid(each.series_uid),
-                sop_class_uid=each.sop_class_uid,
-                modality=each.modality,
-            )
-            for each in published
-        ),
+        instances=tuple(map(_instance, published)),
+    )
+
+
+def _instance(row: sa.Row[Any]) -> PublishedInstance:
+    return PublishedInstance(
+        instance_uid=InstanceUid(row.uid),
+        series_uid=SeriesUid(row.series_uid),
+        sop_class_uid=row.sop_class_uid,
+        modality=row.modality,
     )
 
 

@@ -59,6 +59,7 @@ FORMATS: Registry[Format] = Registry(
             "dicom_stacks",
             "dicom_text",
             "fhir",
+            "fhir_outcome",
             "fhir_result",
             "hl7",
             "hl7_result",

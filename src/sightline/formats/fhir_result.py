@@ -62,52 +62,6 @@ def write_transaction(result: ClinicalResult, *, systems: Mapping[str, str]) -> 
     return json.dumps(_Transaction(result, systems).bundle(), ensure_ascii=False).encode()
 
 
-def read_outcome(content: bytes) -> str:
-    """Return what an OperationOutcome says is wrong; empty where there is none."""
-    return "; ".join(filter(None, _issues(_read(content))))
-
-
-def failed_entries(content: bytes) -> str:
-    """Return what the Bundle that answers a transaction says failed; empty where nothing did.
-
-    A server does all of a transaction or nothing, but not every server.
-    """
-    answers = [each.get("response") for each in _objects(_read(content), "entry")]
-    failed = [
-        f"{answer['status']} {'; '.join(_issues(answer.get('outcome')))}".strip()
-        for answer in answers
-        if isinstance(answer, dict) and str(answer.get("status"))[:1] in {"4", "5"}
-    ]
-    return "; ".join(failed)
-
-
-def _read(content: bytes) -> Resource:
-    try:
-        root = json.loads(content)
-    except (ValueError, RecursionError):
-        return {}
-    return root if isinstance(root, dict) else {}
-
-
-def _objects(holder: object, name: str) -> list[Resource]:
-    """Return the objects of a list in JSON that anybody may have written."""
-    found = holder.get(name) if isinstance(holder, dict) else None
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-
-
-def _issues(outcome: object) -> list[str]:
-    """Return the texts of an OperationOutcome, of errors alone where it has some."""
-    issues = _objects(outcome, "issue")
-    grave = [each for each in issues if each.get("severity") in {"fatal", "error"}]
-    return [_words_of(each) for each in grave or issues]
-
-
-def _words_of(issue: Resource) -> str:
-    details = issue.get("details")
-    text = details.get("text") if isinstance(details, dict) else None
-    return str(issue.get("diagnostics") or text or issue.get("code") or "")
-
-
 class _Transaction:
     def __init__(self, result: ClinicalResult, systems: Mapping[str, str]) -> None:
         self._result = result
@@ -117,9 +71,8 @@ class _Transaction:
 
     def bundle(self) -> Resource:
         """Make the Bundle (bundle.html#transaction)."""
-        self._offer(self._patient(), f"identifier={self._number_of_patient()}")
-        uid = f"urn:dicom:uid|urn:oid:{self._result.prediction.study_uid}"
-        self._offer(self._study(), f"identifier={urllib.parse.quote(uid)}")
+        self._offer(self._patient())
+        self._offer(self._study())
         self._put(self._device())
         observations = self._observations()
         for each in observations:
@@ -147,10 +100,12 @@ class _Transaction:
         url = f"{resource['resourceType']}/{resource['id']}"
         self._enter(url, resource, {"method": "PUT", "url": url})
 
-    def _offer(self, resource: Resource, found_by: str) -> None:
-        """Have a resource be made where none is found."""
-        kind = resource["resourceType"]
-        request = {"method": "POST", "url": kind, "ifNoneExist": found_by}
+    def _offer(self, resource: Resource) -> None:
+        """Have a resource be made where none of its first identifier is found."""
+        kind, number = resource["resourceType"], resource["identifier"][0]
+        value = _SPECIAL.sub(r"\\\g<0>", number["value"])
+        token = urllib.parse.quote(f"{number['system']}|{value}")
+        request = {"method": "POST", "url": kind, "ifNoneExist": f"identifier={token}"}
         self._enter(kind, resource, request)
 
     def _enter(self, name: str, resource: Resource, request: Resource) -> None:
@@ -166,22 +121,24 @@ class _Transaction:
             return f"urn:oid:{issuer}"
         return issuer if _URI.fullmatch(issuer) else _own_system(f"issuer/{issuer}")
 
-    def _number_of_patient(self) -> str:
-        value = _SPECIAL.sub(r"\\\g<0>", _clean(self._result.patient.patient_id))
-        return urllib.parse.quote(f"{self._system()}|{value}")
+    def _number(self) -> Resource:
+        """Return by what the patient is known; one without a number is known by the study alone.
+
+        Searching for a system without a value would find anybody (search.html#token).
+        """
+        patient = self._result.patient
+        value = _clean(patient.patient_id)
+        if not value:
+            return _identifier("patient-of-study", self._result.prediction.study_uid)
+        number = {"type": _concept_of(f"{_TERMS}v2-0203", "MR"), "system": self._system()}
+        named = {"display": _clean(patient.issuer)} if patient.issuer else {}
+        return number | {"value": value} | _given("assigner", named)
 
     def _patient(self) -> Resource:
         patient = self._result.patient
-        number: Resource = {
-            "type": _concept_of(f"{_TERMS}v2-0203", "MR"),
-            "system": self._system(),
-            "value": _clean(patient.patient_id),
-        }
-        if patient.issuer:
-            number["assigner"] = {"display": _clean(patient.issuer)}
         return {
             "resourceType": "Patient",
-            "identifier": [number],
+            "identifier": [self._number()],
             **_given("name", _names(patient)),
             **_given("gender", _SEX.get(patient.sex.upper())),
             **_given("birthDate", _day(patient.birth_date)),
@@ -196,32 +153,13 @@ class _Transaction:
         if accession:
             kind = _concept_of(f"{_TERMS}v2-0203", "ACSN")
             identifiers.append({"type": kind, "value": accession})
-        series: list[Resource] = [
-            {"uid": prediction.series_uid, "modality": _modality(self._result.modality)}
-        ]
-        series += [
-            {
-                "uid": each.series_uid,
-                "modality": _modality(each.modality),
-                "instance": [
-                    {
-                        "uid": each.instance_uid,
-                        "sopClass": {
-                            "system": "urn:ietf:rfc:3986",
-                            "code": f"urn:oid:{each.sop_class_uid}",
-                        },
-                    }
-                ],
-            }
-            for each in self._result.instances
-        ]
         return {
             "resourceType": "ImagingStudy",
             "identifier": identifiers,
             "status": "available",
             "subject": _reference("Patient"),
             **_given("started", _day(self._result.study_date)),
-            "series": series,
+            "series": _series(self._result),
         }
 
     def _device(self) -> Resource:
@@ -261,7 +199,7 @@ class _Transaction:
     def _observations(self) -> list[Resource]:
         made: list[Resource] = []
         for position, group in enumerate(groups_of(self._result.finding), start=1):
-            members = [self._number(position, group, each) for each in group.numbers]
+            members = [self._value(position, group, each) for each in group.numbers]
             made += [*members, self._group(position, group, members)]
         return [*made, self._origin()]
 
@@ -272,7 +210,7 @@ class _Transaction:
             "hasMember": [_reference(_name_of(each)) for each in members],
         }
 
-    def _number(self, position: int, group: Group, number: Number) -> Resource:
+    def _value(self, position: int, group: Group, number: Number) -> Resource:
         text = f"{group.class_name}: {number.code.meaning}"
         # As HL7 writes it: the same decimals, in whatever language.
         value = float(decimal(number.value))
@@ -330,6 +268,26 @@ def _concept(code: Code, text: str = "") -> Resource:
 
 def _concept_of(system: str, code: str) -> Resource:
     return {"coding": [{"system": system, "code": code}]}
+
+
+def _series(result: ClinicalResult) -> list[Resource]:
+    """Return the series that was predicted on, and those that were published."""
+    source = {"uid": result.prediction.series_uid, "modality": _modality(result.modality)}
+    return [
+        source,
+        *(
+            {
+                "uid": each.series_uid,
+                "modality": _modality(each.modality),
+                "instance": [{"uid": each.instance_uid, "sopClass": _uri_of(each.sop_class_uid)}],
+            }
+            for each in result.instances
+        ),
+    ]
+
+
+def _uri_of(uid: str) -> Resource:
+    return {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{uid}"}
 
 
 def _modality(modality: str) -> Resource:

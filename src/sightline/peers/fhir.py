@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Collection
 
 from sightline.errors import PeerFailed
-from sightline.formats.fhir_result import failed_entries, read_outcome
+from sightline.formats.fhir_outcome import failed_entries, read_outcome
 from sightline.peers.http import post
 from sightline.peers.told import told
 

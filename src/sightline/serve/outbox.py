@@ -14,7 +14,7 @@ from sightline.archive.outbox import (
     record_attempt,
     record_delivered,
 )
-from sightline.errors import PeerFailed, UnknownName
+from sightline.errors import DamagedObject, PeerFailed, UnknownName
 from sightline.peers.dimse import parse_destination, send
 from sightline.peers.stow import store
 from sightline.serve.messages import Tell
@@ -84,10 +84,7 @@ def _is_sent(
     """Send, and record what became of it; tell whether it arrived."""
     try:
         transmit()
-    except UnknownName:
-        # Its study was erased since it was found due, and its row with it.
-        return False
-    except PeerFailed as error:
+    except (PeerFailed, UnknownName, DamagedObject) as error:
         attempts = delivery.attempts + 1
         wait_s = min(_FIRST_WAIT_S * 2**delivery.attempts, _LONGEST_WAIT_S)
         is_last = attempts >= max_attempts
