@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
+from sightline.archive.outbox import due_deliveries
 from sightline.archive.receiving import keep
 from sightline.archive.results import publish, published_objects, start_prediction
 from sightline.catalog.archive_tables import OUTBOX
@@ -107,3 +108,15 @@ def test_a_pacs_that_takes_stow_is_sent_to_when_it_is_up(
         connection.execute(OUTBOX.update().values(state="waiting"))
     assert deliver_due(archive, calling_ae="SIGHTLINE", max_attempts=3) == 1
     assert orthanc.count_instances() == 1
+
+
+@pytest.mark.parametrize("destination", ["NOBODY@127.0.0.1:1", "http://127.0.0.1:1/dicom-web"])
+def test_an_object_that_is_gone_is_a_failed_attempt(
+    archive: Archive, put_out: Callable[[str], None], destination: str
+) -> None:
+    put_out(destination)
+    (due,) = due_deliveries(archive)
+    assert archive.objects.remove(due.digest, older_than_s=-1)
+    assert deliver_due(archive, calling_ae="SIGHTLINE", max_attempts=3) == 0
+    assert (_row(archive).state, _row(archive).attempts) == ("waiting", 1)
+    assert due.digest[:12] in _row(archive).problem
