@@ -42,7 +42,25 @@ class Settings(BaseSettings):
     )
     pacs: str = Field(
         default="",
-        description="Where results are sent by C-STORE, as `AETITLE@host:port`. Empty: nowhere.",
+        description="Where results are sent: by C-STORE as `AETITLE@host:port`, or by STOW-RS as "
+        "`https://host/dicom-web`. Empty: nowhere.",
+    )
+    results_hl7: str = Field(
+        default="",
+        pattern=r"^((\[[0-9a-fA-F:.]+\]|[^@:/\s]+):\d{1,5}(/tls)?)?$",
+        description="Who is told of results by HL7 v2 (MLLP, ORU^R01), as `host:port`, with `/tls` "
+        "behind where it speaks TLS. Empty: nobody.",
+    )
+    results_fhir: str = Field(
+        default="",
+        pattern=r"^(https?://[^/@?#\s]+(/[^?#\s]*)?)?$",
+        description="Who is told of results by FHIR R4: the base of a server, such as "
+        "`https://host/fhir`, where a transaction is posted. Empty: nobody.",
+    )
+    results_fhir_systems: dict[str, str] = Field(
+        default={},
+        description="By issuer of patient ids, the URI by which that FHIR server knows it: a table "
+        "in the file, JSON in the variable.",
     )
     default_issuers: str = Field(
         default="",

@@ -13,6 +13,7 @@ from sightline.app.verifying import remove_orphans, verify
 from sightline.archive.archive import Archive
 from sightline.archive.clinical import Letter, take, waiting_records
 from sightline.archive.completeness import complete_quiet_studies
+from sightline.archive.outbox import MessageTo, put_out_messages, sent_messages
 from sightline.archive.receiving import keep
 from sightline.archive.results import start_prediction
 from sightline.archive.retention import Due, retire
@@ -154,7 +155,9 @@ def test_what_has_results_or_is_incomplete_stays(
     settings: Settings, archive: Archive, hub: Hub
 ) -> None:
     receive(archive, 1, days=1500)
-    start_prediction(archive, prediction_of(1))
+    said = start_prediction(archive, prediction_of(1))
+    with archive.database.write() as connection:
+        put_out_messages(connection, said, [MessageTo(kind="hl7", destination="engine:2575")])
     receive(archive, 2, days=1500)
     with archive.database.write() as connection:
         connection.execute(
@@ -166,6 +169,7 @@ def test_what_has_results_or_is_incomplete_stays(
     (settings.data_dir / RULES_FILE).write_text(RULES + "keep:\n  with_results: false\n")
     assert apply(settings, archive, list_due(settings, archive, hub), tell=lambda _due: None) == 1
     assert [each.study.uid for each in list_studies(archive)] == [study_uid(2)]
+    assert sent_messages(archive) == []
 
 
 def test_what_was_said_in_shadow_goes_with_its_study(

@@ -7,15 +7,13 @@ from pathlib import Path
 import pytest
 
 from sightline.archive.archive import Archive
+from sightline.archive.outbox import due_deliveries, record_attempt, record_delivered
 from sightline.archive.receiving import keep
 from sightline.archive.results import (
-    due_deliveries,
     fail_prediction,
     predictions_of_study,
     publish,
     published_objects,
-    record_attempt,
-    record_delivered,
     start_prediction,
 )
 from sightline.archive.studies import lineage_of_instance, series_of_study, study

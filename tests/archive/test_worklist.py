@@ -8,14 +8,9 @@ from sightline import clock
 from sightline.archive.archive import Archive
 from sightline.archive.associations import open_association
 from sightline.archive.completeness import complete_quiet_studies
+from sightline.archive.outbox import due_deliveries, record_attempt
 from sightline.archive.receiving import keep
-from sightline.archive.results import (
-    due_deliveries,
-    fail_prediction,
-    publish,
-    record_attempt,
-    start_prediction,
-)
+from sightline.archive.results import fail_prediction, publish, start_prediction
 from sightline.archive.studies import record_door, study
 from sightline.archive.worklist import is_picture, overview, worklist
 from sightline.errors import UnknownName

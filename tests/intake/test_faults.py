@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
-from sightline.archive.results import due_deliveries
+from sightline.archive.outbox import due_deliveries
 from sightline.archive.verifying import verify_archive_part
 from sightline.catalog.archive_tables import INSTANCE, OUTBOX
 from sightline.errors import PeerFailed

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
+from sightline.archive.outbox import due_deliveries
 from sightline.archive.receiving import keep
 from sightline.archive.results import publish, published_objects, start_prediction
 from sightline.catalog.archive_tables import OUTBOX
@@ -88,3 +89,34 @@ def test_a_destination_that_is_down_is_tried_later_and_given_up_in_the_end(
         connection.execute(OUTBOX.update().values(next_attempt_at=0.0))
     deliver_due(archive, calling_ae="SIGHTLINE", max_attempts=2)
     assert (_row(archive).state, _row(archive).attempts) == ("failed", 2)
+
+
+def test_a_pacs_that_takes_stow_is_sent_to_when_it_is_up(
+    archive: Archive, put_out: Callable[[str], None], orthanc: Orthanc
+) -> None:
+    if not Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so").exists():
+        pytest.skip("Orthanc's DICOMweb plugin is not installed; see tools/system_packages.sh")
+    put_out(f"http://127.0.0.1:{free_port()}/dicom-web")
+    assert deliver_due(archive, calling_ae="SIGHTLINE", max_attempts=3) == 0
+    assert "cannot be reached" in _row(archive).problem
+    with archive.database.write() as connection:
+        connection.execute(
+            OUTBOX.update().values(next_attempt_at=0.0, destination=f"{orthanc.url}/dicom-web")
+        )
+    assert deliver_due(archive, calling_ae="SIGHTLINE", max_attempts=3) == 1
+    with archive.database.write() as connection:  # as after a kill before it was recorded
+        connection.execute(OUTBOX.update().values(state="waiting"))
+    assert deliver_due(archive, calling_ae="SIGHTLINE", max_attempts=3) == 1
+    assert orthanc.count_instances() == 1
+
+
+@pytest.mark.parametrize("destination", ["NOBODY@127.0.0.1:1", "http://127.0.0.1:1/dicom-web"])
+def test_an_object_that_is_gone_is_a_failed_attempt(
+    archive: Archive, put_out: Callable[[str], None], destination: str
+) -> None:
+    put_out(destination)
+    (due,) = due_deliveries(archive)
+    assert archive.objects.remove(due.digest, older_than_s=-1)
+    assert deliver_due(archive, calling_ae="SIGHTLINE", max_attempts=3) == 0
+    assert (_row(archive).state, _row(archive).attempts) == ("waiting", 1)
+    assert due.digest[:12] in _row(archive).problem

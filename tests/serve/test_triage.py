@@ -51,6 +51,24 @@ triage:
 """)
 
 
+REGRESSION = Recipe.from_yaml("""
+name: age
+title: Age
+task: {kind: regress, classes: [age], target: t}
+""")
+
+
+def test_probabilities_are_kept_of_models_that_answer_by_them() -> None:
+    said = Answer(numbers={"effusion": 0.25, "nodule": 0.5})
+    finding = triage_answer(CLASSIFIER, said, "nothing found")
+    assert [(each.class_name, each.probability) for each in finding.probabilities] == [
+        ("effusion", 0.25),
+        ("nodule", 0.5),
+    ]
+    amount = triage_answer(REGRESSION, Answer(numbers={"age": 61.5}), "age 61.5")
+    assert (amount.words, amount.probabilities) == ("age 61.5", ())
+
+
 def test_probabilities_give_priority_and_words() -> None:
     def found(effusion: float, nodule: float) -> tuple[int, str]:
         said = Answer(numbers={"effusion": effusion, "nodule": nodule})

@@ -22,6 +22,7 @@ from sightline.hub.subjects import Relinked
 from sightline.hub.withdrawal import instances_of_series, withdraw
 from sightline.jobs.engine import StepRunner
 from sightline.serve.engine import Engine
+from sightline.serve.messages import told_of_results
 from sightline.serve.predicting import Predicted, predict_series
 from sightline.serve.publishing import publish_prediction
 from sightline.serve.routing import route
@@ -125,7 +126,13 @@ class StudyJob:
 
     def publish(self, made: dict[str, Any]) -> None:
         """Publish what `predict` made."""
-        publish_prediction(self.archive, self.hub, _predicted(made), pacs=self.settings.pacs)
+        publish_prediction(
+            self.archive,
+            self.hub,
+            _predicted(made),
+            pacs=self.settings.pacs,
+            messages=told_of_results(self.settings),
+        )
 
     def pass_study(self, study_uid: str) -> None:
         """Take the study, its annotations and its results through the door into the hub."""

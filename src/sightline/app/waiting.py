@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from sightline import clock
 from sightline.archive.archive import Archive
+from sightline.archive.outbox import count_waiting
 from sightline.archive.record_changes import count_unseen
-from sightline.catalog.archive_tables import OUTBOX, STUDY
+from sightline.catalog.archive_tables import STUDY
 from sightline.errors import PeerFailed
 
 _TICK_S = 0.5
@@ -49,9 +50,7 @@ def look(archive: Archive, *, with_records: bool = False) -> Road:
         through = connection.execute(
             sa.select(sa.func.count()).select_from(STUDY).where(is_through)
         ).scalar_one()
-        unsent = connection.execute(
-            sa.select(sa.func.count()).select_from(OUTBOX).where(OUTBOX.c.state == "waiting")
-        ).scalar_one()
+    unsent = count_waiting(archive)
     unseen = count_unseen(archive) if with_records else 0
     return Road(arrived=arrived, through=through, unsent=unsent, unseen=unseen)
 

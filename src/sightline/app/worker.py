@@ -1,8 +1,10 @@
 """The worker process: completes studies, runs their jobs, sends what is owed."""
 
+import functools
 import os
 import signal
 import threading
+from collections.abc import Callable
 
 from sightline import clock, log
 from sightline.app.completing import Completer
@@ -19,13 +21,15 @@ from sightline.intake.commitment import deliver_reports
 from sightline.jobs.engine import Jobs
 from sightline.peers.tls import client_tls
 from sightline.serve.engine import Engine
-from sightline.serve.outbox import deliver_due
+from sightline.serve.messages import tellers
+from sightline.serve.outbox import deliver_due, deliver_messages
 from sightline.settings import Settings
 from sightline.values.tie_rules import TieRules
 
 _log = log.get("app")
 _TICK_S, _PAUSE_S = 0.25, 2.0
 _LONGEST_COMMIT_S = 10.0
+_LONGEST_GOODBYE_S = 5.0
 
 
 def run_worker(settings: Settings, *, parent: int | None = None) -> None:
@@ -50,8 +54,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     jobs.define(RECORDS_JOB_NAME, job.records)
     jobs.launch(workers=1)
     hurry_all(archive)
-    sender = threading.Thread(target=send_until, args=(stop, archive, settings), daemon=True)
-    sender.start()
+    senders = _start_senders(stop, archive, settings)
     completer = Completer(archive, settings)
     _log.info("worker_ready")
     anchor, rules, since = Anchor.open(settings), load_rules(settings), 0.0
@@ -66,7 +69,9 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     stop.set()
     completer.close()
     jobs.close()
-    sender.join(timeout=5)
+    last = clock.monotonic() + _LONGEST_GOODBYE_S
+    for sender in senders:
+        sender.join(timeout=max(0.0, last - clock.monotonic()))
 
 
 def _start_complete_studies(archive: Archive, jobs: Jobs) -> None:
@@ -93,21 +98,46 @@ def _tie_to_new_studies(archive: Archive, rules: TieRules, since: float) -> floa
     return looked_at - _LONGEST_COMMIT_S
 
 
-def send_until(stop: threading.Event, archive: Archive, settings: Settings) -> None:
-    """Send results and storage commitment reports as they are due, until `stop` is set.
+def _start_senders(
+    stop: threading.Event, archive: Archive, settings: Settings
+) -> list[threading.Thread]:
+    senders = [
+        threading.Thread(target=send_until, args=(stop, send), daemon=True)
+        for send in senders_of(archive, settings)
+    ]
+    for sender in senders:
+        sender.start()
+    return senders
 
-    A disk or catalog that fails is tried again.
+
+def senders_of(archive: Archive, settings: Settings) -> list[Callable[[], int]]:
+    """Return what sends, each to be called in a thread of its own: no peer waits for another.
+
+    Each sends what is due, and returns how much arrived.
+
+    Raises:
+        BadSettings: A certificate cannot be used.
     """
-    tls = client_tls(settings)
+    tls, most = client_tls(settings), settings.max_outbox_attempts
+
+    def send_objects() -> int:
+        sent = deliver_due(archive, calling_ae=settings.ae_title, max_attempts=most, tls=tls)
+        return sent + deliver_reports(archive, settings)
+
+    return [
+        send_objects,
+        *(
+            functools.partial(deliver_messages, archive, kind, tell, max_attempts=most)
+            for kind, tell in tellers(settings).items()
+        ),
+    ]
+
+
+def send_until(stop: threading.Event, send: Callable[[], int]) -> None:
+    """Send what is due, until `stop` is set; a disk or catalog that fails is tried again."""
     while not stop.is_set():
         try:
-            sent = deliver_due(
-                archive,
-                calling_ae=settings.ae_title,
-                max_attempts=settings.max_outbox_attempts,
-                tls=tls,
-            )
-            sent += deliver_reports(archive, settings)
+            sent = send()
         except OSError as error:
             _log.error("sending_failed", problem=str(error))
             stop.wait(_PAUSE_S)

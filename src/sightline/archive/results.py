@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from sightline import clock
 from sightline.archive.archive import Archive
+from sightline.archive.outbox import MessageTo, put_out, put_out_messages
 from sightline.archive.pixels import Stored
 from sightline.archive.receiving import insert_instance
 from sightline.catalog.archive_tables import INSTANCE, OUTBOX, PREDICTION, SERIES
@@ -17,21 +18,6 @@ from sightline.values.arrival import OutgoingResult, Source
 from sightline.values.finding import Finding
 from sightline.values.identity import Digest, InstanceUid, LineageId, SeriesUid, StudyUid
 from sightline.values.prediction import Making, Prediction
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Delivery:
-    """One result on its way to one destination.
-
-    Attributes:
-        destination: `AETITLE@host:port`.
-    """
-
-    id: int
-    instance_uid: InstanceUid
-    digest: Digest
-    destination: str
-    attempts: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,11 +57,19 @@ def publish(
     prediction: Prediction,
     results: list[OutgoingResult],
     *,
-    destinations: list[str],
+    destinations: Sequence[str],
+    messages: Sequence[MessageTo] = (),
 ) -> None:
-    """Keep a prediction's objects, its finding and one outbox row an object, or nothing at all.
+    """Keep a prediction's objects, its finding and what is to be sent of it, or nothing at all.
 
     A repeat changes nothing: the objects' UIDs follow from the lineage id.
+
+    Args:
+        archive: the store the objects are born in.
+        prediction: with its finding.
+        results: the objects.
+        destinations: where the objects are sent.
+        messages: who else is told.
 
     Raises:
         OSError: The objects could not be made durable.
@@ -88,8 +82,8 @@ def publish(
     with archive.database.write() as connection:
         for header, kept, lineage_id in stored:
             insert_instance(connection, header, kept, source=source, lineage_id=lineage_id)
-            for destination in destinations:
-                _put_out(connection, header.instance_uid, destination)
+            put_out(connection, header.instance_uid, destinations)
+        put_out_messages(connection, prediction, messages)
         _finish(connection, prediction)
 
 
@@ -179,77 +173,8 @@ def published_objects(archive: Archive) -> list[PublishedObject]:
     ]
 
 
-def due_deliveries(archive: Archive, *, limit: int = 100) -> list[Delivery]:
-    """List what should be sent now, oldest first."""
-    with archive.database.read() as connection:
-        rows = connection.execute(
-            sa.select(OUTBOX, INSTANCE.c.digest)
-            .join(INSTANCE, OUTBOX.c.instance_uid == INSTANCE.c.uid)
-            .where(OUTBOX.c.state == "waiting", OUTBOX.c.next_attempt_at <= clock.timestamp())
-            .order_by(OUTBOX.c.id)
-            .limit(limit)
-        ).all()
-    return [
-        Delivery(
-            id=row.id,
-            instance_uid=InstanceUid(row.instance_uid),
-            digest=Digest(row.digest),
-            destination=row.destination,
-            attempts=row.attempts,
-        )
-        for row in rows
-    ]
-
-
-def record_delivered(archive: Archive, delivery: Delivery) -> None:
-    """Record that the destination acknowledged the object."""
-    with archive.database.write() as connection:
-        connection.execute(
-            OUTBOX.update()
-            .where(OUTBOX.c.id == delivery.id)
-            .values(
-                state="delivered",
-                attempts=delivery.attempts + 1,
-                problem="",
-                delivered_at=clock.timestamp(),
-            )
-        )
-
-
-def record_attempt(
-    archive: Archive, delivery: Delivery, *, problem: str, wait_s: float | None
-) -> None:
-    """Record a failed attempt; `wait_s` is the pause before the next, None gives up."""
-    with archive.database.write() as connection:
-        connection.execute(
-            OUTBOX.update()
-            .where(OUTBOX.c.id == delivery.id)
-            .values(
-                state="failed" if wait_s is None else "waiting",
-                attempts=delivery.attempts + 1,
-                problem=problem,
-                next_attempt_at=clock.timestamp() + (wait_s or 0.0),
-            )
-        )
-
-
 def _store(archive: Archive, content: bytes) -> Stored:
     return Stored(digest=archive.objects.put(content), size_bytes=len(content))
-
-
-def _put_out(connection: sa.Connection, instance_uid: str, destination: str) -> None:
-    insert_new(
-        connection,
-        OUTBOX,
-        {
-            "instance_uid": instance_uid,
-            "destination": destination,
-            "state": "waiting",
-            "attempts": 0,
-            "next_attempt_at": clock.timestamp(),
-            "problem": "",
-        },
-    )
 
 
 def _finish(connection: sa.Connection, prediction: Prediction) -> None:

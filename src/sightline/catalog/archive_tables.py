@@ -229,18 +229,37 @@ SHADOW = sa.Table(
     sa.Index("ix_shadow_prediction_model_id", "model_id"),
 )
 
+
+def _of_a_delivery() -> tuple[sa.Column[Any], ...]:
+    """Make the columns of whatever is sent until its destination has it."""
+    return (
+        sa.Column("destination", sa.String, nullable=False),
+        sa.Column("state", sa.String, nullable=False, index=True),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("next_attempt_at", sa.Float, nullable=False),
+        sa.Column("problem", sa.String, nullable=False),
+        sa.Column("delivered_at", sa.Float),
+    )
+
+
 OUTBOX = sa.Table(
     "outbox",
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("instance_uid", sa.ForeignKey("instance.uid"), nullable=False),
-    sa.Column("destination", sa.String, nullable=False),
-    sa.Column("state", sa.String, nullable=False, index=True),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("next_attempt_at", sa.Float, nullable=False),
-    sa.Column("problem", sa.String, nullable=False),
-    sa.Column("delivered_at", sa.Float),
+    *_of_a_delivery(),
     sa.UniqueConstraint("instance_uid", "destination"),
+)
+
+# What other systems are to be told of a prediction; written anew for each attempt.
+OUTGOING_MESSAGE = sa.Table(
+    "outgoing_message",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("lineage_id", sa.ForeignKey("prediction.lineage_id"), nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    *_of_a_delivery(),
+    sa.UniqueConstraint("lineage_id", "kind", "destination"),
 )
 
 # Written once, never changed: what a person did to what the archive holds, and why.

@@ -16,7 +16,8 @@ def up(
     web_port: Annotated[int | None, typer.Option(help="Port of the web pages.")] = None,
     dimse_port: Annotated[int | None, typer.Option(help="Port of the DICOM listener.")] = None,
     pacs: Annotated[
-        str | None, typer.Option(help="Where results are sent: AETITLE@host:port.")
+        str | None,
+        typer.Option(help="Where results are sent: AETITLE@host:port, or a DICOMweb address."),
     ] = None,
 ) -> None:
     """Start receiving, working and serving pages; stop with Ctrl-C."""

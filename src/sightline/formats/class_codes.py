@@ -10,6 +10,9 @@ import re
 from pydicom.sr.coding import Code
 
 PRIVATE_SCHEME = "99SIGHTLINE"
+VOLUME = Code("118565006", "SCT", "Volume")
+LONG_AXIS = Code("103339001", "SCT", "Long axis")
+PARTS = Code("PARTS", PRIVATE_SCHEME, "Number of connected parts")
 
 _TISSUE = Code("85756007", "SCT", "Tissue")
 _ANATOMY = Code("91723000", "SCT", "Anatomical Structure")

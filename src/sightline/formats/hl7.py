@@ -202,11 +202,16 @@ def acknowledgment(answered: Message | None, answer: Answer, *, own_id: str, at:
     return "".join(f"{line}\r" for line in lines).encode("ascii", "replace")
 
 
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\E\\")
+def escaped(text: str) -> str:
+    """Write a text so that the usual separators are none in it (HL7 2.7); it is one line."""
+    written = text.replace("\\", "\\E\\")
     for character, letter in (("|", "F"), ("^", "S"), ("&", "T"), ("~", "R")):
-        escaped = escaped.replace(character, f"\\{letter}\\")
-    return re.sub(r"[\x00-\x1f\x7f]+", " ", escaped)[:500]
+        written = written.replace(character, f"\\{letter}\\")
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", written)
+
+
+def _quoted(text: str) -> str:
+    return escaped(text)[:500]
 
 
 def _separators(head: bytes) -> Separators:

@@ -10,7 +10,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from sightline.errors import BadFile
-from sightline.formats.class_codes import PRIVATE_SCHEME, meaning_of
+from sightline.formats.class_codes import LONG_AXIS, PARTS, VOLUME, meaning_of
 from sightline.formats.dicom_dataset import broken_values_are_not_dicom, open_dataset
 from sightline.formats.dicom_file import read_header
 from sightline.formats.result_object import (
@@ -28,9 +28,6 @@ from sightline.values.result import ResultIdentity
 
 COMPREHENSIVE_3D_SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88.34"
 
-_VOLUME = Code("118565006", "SCT", "Volume")
-_LONG_AXIS = Code("103339001", "SCT", "Long axis")
-_PARTS = Code("PARTS", PRIVATE_SCHEME, "Number of connected parts")
 _MILLILITRE = Code("ml", "UCUM", "milliliter")
 _MILLIMETRE = Code("mm", "UCUM", "millimeter")
 _ONE = Code("1", "UCUM", "no units")
@@ -191,9 +188,9 @@ def _segment(measurement: Measurement, origin: SegOrigin, seg_uid: str) -> hd.sr
 
 def _numbers(measurement: Measurement) -> list[hd.sr.Measurement]:
     return [
-        hd.sr.Measurement(name=_VOLUME, value=measurement.volume_ml, unit=_MILLILITRE),
-        hd.sr.Measurement(name=_LONG_AXIS, value=measurement.longest_diameter_mm, unit=_MILLIMETRE),
-        hd.sr.Measurement(name=_PARTS, value=measurement.components, unit=_ONE),
+        hd.sr.Measurement(name=VOLUME, value=measurement.volume_ml, unit=_MILLILITRE),
+        hd.sr.Measurement(name=LONG_AXIS, value=measurement.longest_diameter_mm, unit=_MILLIMETRE),
+        hd.sr.Measurement(name=PARTS, value=measurement.components, unit=_ONE),
     ]
 
 
@@ -210,8 +207,8 @@ def _read_measurement(
     values = {item.name.value: float(item.value) for item in group.get_measurements()}
     return Measurement(
         class_name=str(group.tracking_identifier),
-        volume_ml=values[_VOLUME.value],
-        longest_diameter_mm=values[_LONG_AXIS.value],
-        components=int(values[_PARTS.value]),
+        volume_ml=values[VOLUME.value],
+        longest_diameter_mm=values[LONG_AXIS.value],
+        components=int(values[PARTS.value]),
         tracking_uid=str(group.tracking_uid),
     )

@@ -1,9 +1,11 @@
 """Making a prediction public: lineage first, then objects, finding and outbox at once."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from sightline import log
 from sightline.archive.archive import Archive
+from sightline.archive.outbox import MessageTo
 from sightline.archive.results import publish
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import node_of, record
@@ -13,14 +15,22 @@ from sightline.values.arrival import OutgoingResult
 _log = log.get("serve")
 
 
-def publish_prediction(archive: Archive, hub: Hub, made: Predicted, *, pacs: str) -> None:
+def publish_prediction(
+    archive: Archive,
+    hub: Hub,
+    made: Predicted,
+    *,
+    pacs: str,
+    messages: Sequence[MessageTo] = (),
+) -> None:
     """Publish what was predicted; a repeat changes nothing.
 
     Args:
         archive: the store the objects are born in.
         hub: where lineage is kept.
         made: the prediction and its durable objects.
-        pacs: `AETITLE@host:port` to send to; empty for nowhere.
+        pacs: where the objects are sent; empty for nowhere.
+        messages: who else is told.
     """
     prediction = made.prediction
     with hub.database.write() as connection:
@@ -37,5 +47,5 @@ def publish_prediction(archive: Archive, hub: Hub, made: Predicted, *, pacs: str
     finished = dataclasses.replace(
         prediction, finding=made.finding, picture_digest=made.picture_digest
     )
-    publish(archive, finished, results, destinations=[pacs] if pacs else [])
+    publish(archive, finished, results, destinations=[pacs] if pacs else [], messages=messages)
     _log.info("prediction_published", prediction=prediction.lineage_id, objects=len(results))

@@ -69,7 +69,7 @@ def remake(archive: Archive, engine: Engine, hub: Hub, *, name: LineageId) -> Re
     changed: list[str] = [
         each for each in result_ids(known.lineage_id) if then.get(each) != now.get(each)
     ]
-    if made.finding != known.finding:
+    if known.finding is None or not made.finding.repeats(known.finding):
         changed.append("finding")
     if hashlib.sha256(made.picture).hexdigest() != known.picture_digest:
         changed.append("picture")

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from sightline.values.answer import Answer
-from sightline.values.finding import Finding, Measurement
+from sightline.values.finding import Finding, Measurement, Probability
 from sightline.values.recipe import Recipe, TriageRule
+
+_ANSWER_BY_PROBABILITIES = frozenset({"classify", "grade"})
 
 
 def triage(recipe: Recipe, measurements: Sequence[Measurement]) -> Finding:
@@ -37,8 +39,18 @@ def triage_answer(recipe: Recipe, said: Answer, words: str) -> Finding:
             filled = rule.words.format(
                 probability=f"{probability:.2f}", volume_ml="-", diameter_mm="-"
             )
-            return Finding(priority=rule.priority, words=filled, measurements=())
-    return Finding(priority=0, words=words, measurements=())
+            return _said(recipe, said, rule.priority, words=filled)
+    return _said(recipe, said, 0, words=words)
+
+
+def _said(recipe: Recipe, said: Answer, priority: int, *, words: str) -> Finding:
+    is_probable = recipe.task.kind in _ANSWER_BY_PROBABILITIES
+    probabilities = tuple(
+        Probability(class_name=name, probability=float(number))
+        for name, number in said.numbers.items()
+        if is_probable
+    )
+    return Finding(priority=priority, words=words, measurements=(), probabilities=probabilities)
 
 
 def _holds(rule: TriageRule, measured: Measurement) -> bool:

@@ -23,20 +23,36 @@ class Measurement:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Probability:
+    """How likely a model holds one class, from 0 to 1."""
+
+    class_name: str
+    probability: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
     """A model's answer for one study.
 
     Attributes:
         priority: 0 routine, 1 soon, 2 urgent; from the recipe's triage rules.
         words: the line shown in the worklist.
+        probabilities: of a model that answers by them; an earlier version kept none.
     """
 
     priority: int
     words: str
     measurements: tuple[Measurement, ...]
+    probabilities: tuple[Probability, ...] = ()
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
         """Read what `dataclasses.asdict` made of it and JSON kept."""
         measurements = tuple(Measurement(**each) for each in content["measurements"])
-        return cls(**(content | {"measurements": measurements}))
+        probabilities = tuple(Probability(**each) for each in content.get("probabilities", ()))
+        return cls(**(content | {"measurements": measurements, "probabilities": probabilities}))
+
+    def repeats(self, then: Self) -> bool:
+        """Tell whether this says what an earlier one said, as far as that was kept."""
+        kept = self.probabilities if then.probabilities else ()
+        return dataclasses.replace(self, probabilities=kept) == then
