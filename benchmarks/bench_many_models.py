@@ -135,7 +135,7 @@ def enter(hub: Hub, folder: Path, manifest: ModelManifest, *, number: int) -> Mo
             record={"code": {"name": "code", "digest": "0"}, "environment": {}},
             created_at=_CREATED,
         ),
-        {"source": "benchmark"},
+        facts={"source": "benchmark"},
     )
     network = manifest.build()
     load_tensors(network, load_file(folder / "network.safetensors"))

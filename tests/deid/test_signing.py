@@ -2,8 +2,9 @@
 
 import pytest
 
-from sightline.deid.signing import Signer, is_signed
+from sightline.deid.signing import Signer
 from sightline.deid.vault import Vault
+from sightline.formats.signature import is_signed
 from tests.deid.conftest import KEY
 
 

@@ -12,7 +12,7 @@ import pytest
 from sightline.engines.answers import pack, unpack
 from sightline.engines.limited import Limits
 from sightline.errors import BadFile, BeyondLimits, NotDicom
-from tests.engines import work
+from tests.engines import large_work, work
 
 MIB = 1024**2
 SHORT = Limits(cpu_s=1, wall_s=60)
@@ -55,6 +55,13 @@ def test_time_that_nobody_can_have_used_is_no_fault_of_a_file(tmp_path: Path) ->
     assert ample.call(work.out_of_time_once, tmp_path / "was-here") == "done"
     with pytest.raises(BeyondLimits, match="more than 60 s of the processor"):
         ample.call(work.out_of_time)
+
+
+def test_what_is_imported_next_is_not_held_by_the_limits_before() -> None:
+    before = Limits().call(work.process)
+    assert TIGHT.call(work.process) == before
+    assert Limits(memory_bytes=256 * MIB).call(large_work.size) == large_work.size()
+    assert Limits().call(work.process) == before
 
 
 def test_a_child_is_used_again() -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import html
 import re
 
@@ -5,11 +6,16 @@ import httpx
 import pytest
 
 from sightline.archive.receiving import keep
+from sightline.hub.models import add_model, enter_foreign_run
 from sightline.settings import Settings
 from sightline.values.arrival import Source
+from sightline.values.identity import LineageId
+from sightline.values.model import RunRecord
+from sightline.values.package import InstalledPackage
 from sightline.web.app import create_app
 from sightline.web.server import serve_web
 from tests.instances import part10_of, slice_of
+from tests.packages import DESCRIBED
 from tests.web.stage import SUBJECTS, Served, Stage
 
 PAGES = ("/", "/models", "/trace/covid@3", "/trace/nothing", "/nothing")
@@ -206,3 +212,27 @@ def test_stored_html_is_shown_as_text(stage: Stage, empty_url: str) -> None:
         answer = httpx.get(f"{empty_url}{path}")
         assert hostile not in answer.text
         assert "alert(1)" in answer.text
+
+
+def test_the_models_page_shows_what_a_package_says_escaped(stage: Stage, empty_url: str) -> None:
+    harm = "<script>alert(1)</script>"
+    described = dataclasses.replace(DESCRIBED, limits=harm, intended_use=f"{harm} blobs")
+    package = InstalledPackage(digest="d1", key="", weights="safetensors", described=described)
+    record = RunRecord(
+        lineage_id=LineageId("run-1"),
+        recipe="",
+        collection="",
+        state="finished",
+        record={"elsewhere": {"package": package.to_json()}},
+        created_at="2026-01-02T03:04:05+00:00",
+    )
+    enter_foreign_run(stage.hub, record, facts={}, package=package)
+    add_model(stage.hub, "blobs", run_id=record.lineage_id, weights=b"w", manifest={"recipe": ""})
+    answer = httpx.get(f"{empty_url}/models")
+    assert harm not in answer.text
+    words = text_of(answer)
+    assert f"Intended use {harm} blobs" in words
+    assert f"Limits {harm}" in words
+    assert "Nobody signed the package" in words
+    assert "Research use only" in words
+    assert harm in text_of(httpx.get(f"{empty_url}/trace/blobs@1"))

@@ -199,6 +199,15 @@ RELEASE = sa.Table(
     sa.Column("checks", sa.JSON),
 )
 
+PUBLISHER = sa.Table(
+    "publisher",
+    METADATA,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("public_key", sa.String, nullable=False),
+    sa.Column("trusted_by", sa.String, nullable=False),
+    sa.Column("trusted_at", sa.String, nullable=False),
+)
+
 NODE = sa.Table(
     "lineage_node",
     METADATA,

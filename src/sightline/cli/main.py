@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from sightline.errors import SightlineError
 
-_NO_VERBS = {"main", "context"}
+_NO_VERBS = {"main", "context", "model_packages"}
 
 
 class LazyVerbs(TyperGroup):

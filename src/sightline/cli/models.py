@@ -9,10 +9,12 @@ import typer
 
 from sightline import extras
 from sightline.archive.archive import Archive
+from sightline.cli import model_packages
 from sightline.cli.context import new_verb, print_table, settings_of
 from sightline.errors import BadSettings
 from sightline.hub.hub import Hub
 from sightline.hub.models import evaluations, model, models, releases, run
+from sightline.hub.packages import package_of
 from sightline.judge.card import card_html, figure_words
 from sightline.recipes.library import recipe_named
 from sightline.serve.engine import Engine
@@ -29,6 +31,7 @@ from sightline.values.trial import Trial
 APP = new_verb(
     "List models, show one, write its card, try it, release it; bring weights in, write one out."
 )
+model_packages.add_to(APP)
 
 _WORDS = {True: "met", False: "not met"}
 
@@ -58,10 +61,12 @@ def show(ctx: typer.Context, name: Name) -> None:
     """Print what is known of one model: run, weights, evaluations, releases."""
     hub = Hub.open(settings_of(ctx))
     chosen = model(hub, name)
+    package = package_of(hub, chosen)
     content = {
         "model": chosen.label,
         "id": chosen.lineage_id,
         "state": chosen.state,
+        "package": model_packages.shown(package) if package else None,
         "run": chosen.run_id,
         "elsewhere": run(hub, chosen.run_id).record.get("elsewhere"),
         "weights": chosen.weights_digest,

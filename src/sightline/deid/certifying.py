@@ -10,10 +10,11 @@ import sqlalchemy as sa
 
 from sightline.catalog.hub_tables import CERTIFICATE, INSTANCE, SERIES, STUDY
 from sightline.deid.attributes import TABLE_EDITION
-from sightline.deid.signing import Signer, is_signed
+from sightline.deid.signing import Signer
 from sightline.deid.vault import Vault
 from sightline.errors import BadFile, DamagedObject, Refused, UnknownName
 from sightline.formats.certificate import certificate_of, read_certificate, signed_bytes
+from sightline.formats.signature import is_signed
 from sightline.hub.hub import Hub
 from sightline.values.identity import Digest
 from sightline.values.study import Certificate

@@ -1,17 +1,21 @@
-"""Signatures of a hub: Ed25519 (RFC 8032), with a key derived from the hub's own."""
+"""Signatures of a hub: Ed25519 (RFC 8032), with keys derived from the hub's own."""
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sightline.deid.vault import Vault
 
 
 class Signer:
-    """Signs with the private half; machines that share a vault sign alike."""
+    """Signs with the private half; machines that share a vault sign alike.
 
-    def __init__(self, vault: Vault) -> None:
-        self._private = Ed25519PrivateKey.from_private_bytes(vault.derived("signature"))
+    Args:
+        vault: holds the hub's key.
+        purpose: each has a key of its own, so that what is signed for one is nothing for another.
+    """
+
+    def __init__(self, vault: Vault, purpose: str = "signature") -> None:
+        self._private = Ed25519PrivateKey.from_private_bytes(vault.derived(purpose))
 
     @property
     def public_key(self) -> str:
@@ -22,13 +26,3 @@ class Signer:
     def sign(self, message: bytes) -> str:
         """Return the signature, 64 bytes as hexadecimal digits."""
         return self._private.sign(message).hex()
-
-
-def is_signed(message: bytes, signature: str, public_key: str) -> bool:
-    """Tell whether a signature is of this message and key; what is no signature is none."""
-    try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
-        key.verify(bytes.fromhex(signature), message)
-    except (ValueError, InvalidSignature):
-        return False
-    return True

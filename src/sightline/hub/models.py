@@ -26,6 +26,7 @@ from sightline.values.model import (
     ReleaseRecord,
     RunRecord,
 )
+from sightline.values.package import InstalledPackage
 from sightline.values.trial import Trial
 
 
@@ -48,17 +49,32 @@ def start_run(hub: Hub, run: RunRecord) -> None:
         record(connection, node_of(run.lineage_id, "run", name=run.lineage_id), parents)
 
 
-def enter_foreign_run(hub: Hub, run: RunRecord, facts: dict[str, str]) -> None:
+def enter_foreign_run(
+    hub: Hub, run: RunRecord, *, facts: dict[str, str], package: InstalledPackage | None = None
+) -> None:
     """Enter a run that happened elsewhere, on no collection of this hub.
 
     Args:
         hub: the store.
         run: finished; its `collection` is empty.
         facts: where it came from, with the digests of its files; they stand in lineage.
+        package: that its model came in; a parent of the run.
     """
     with hub.database.write() as connection:
         _enter(connection, run)
         parents = [_record_digest(connection, "recipe", {"yaml": run.recipe})]
+        if package is not None:
+            described = package.described
+            told = {
+                "digest": package.digest,
+                "publisher": described.publisher,
+                "signed by": package.key or "nobody",
+                "name": f"{described.name} {described.version}",
+                "intended use": described.intended_use,
+                "limits": described.limits,
+                "licence": described.licence,
+            }
+            parents.append(_record_digest(connection, "package", told))
         node = node_of(run.lineage_id, "run", name=run.lineage_id, facts=facts)
         record(connection, node, parents)
 

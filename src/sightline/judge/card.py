@@ -15,6 +15,7 @@ from sightline.hub.collections import count_test_evaluations, version
 from sightline.hub.facts import count_by_scanner
 from sightline.hub.hub import Hub
 from sightline.hub.models import evaluations, model, releases, run
+from sightline.hub.packages import package_of
 from sightline.judge import card_charts
 from sightline.judge.charts import number
 from sightline.judge.exhibits import exhibit_picture
@@ -23,6 +24,7 @@ from sightline.judge.strata import is_clear, worst_of
 from sightline.values.collection import SPLITS, CollectionVersion
 from sightline.values.evaluation import Evaluation, Exhibit, Figure, Stratum
 from sightline.values.model import EvaluationRecord, ModelRecord, ReleaseRecord
+from sightline.values.package import InstalledPackage
 from sightline.values.recipe import Recipe
 
 _FOLDER = Path(__file__).parent / "templates"
@@ -91,6 +93,7 @@ class Card:
         recipe: None where the model came without one that can be read.
         tested: the newest evaluation that can be read, of a locked split where there is one.
         record: of the run: JSON values.
+        package: that it came in; None where it came otherwise.
     """
 
     model: ModelRecord
@@ -101,6 +104,7 @@ class Card:
     start_from: str
     tested: Tested | None
     releases: tuple[ReleaseRecord, ...]
+    package: InstalledPackage | None
 
     @property
     def purpose(self) -> str:
@@ -182,6 +186,7 @@ def read_card(hub: Hub, label: str) -> Card:
         releases=tuple(
             each for each in releases(hub, chosen.name) if each.model_id == chosen.lineage_id
         ),
+        package=package_of(hub, chosen),
     )
 
 

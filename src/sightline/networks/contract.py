@@ -45,7 +45,10 @@ NETWORKS: Registry[Network] = Registry(
     package="sightline.networks",
     kind=Network,
     skip=frozenset(
-        {"contract", "framed", "fitting", "fused", "monai_part", "sources", "unet", "weights"}
+        {
+            *("contract", "framed", "fitting", "fused", "monai_part", "proving", "sources"),
+            *("unet", "weights"),
+        }
     ),
 )
 

@@ -1,22 +1,23 @@
-"""A model ready to be applied: a manifest and safetensors, nothing that could execute."""
+"""A model ready to be applied: a manifest and weights, nothing that could execute."""
 
 import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import nn
 
-from sightline.errors import DamagedObject, MissingExtra
+from sightline.errors import DamagedObject, MissingExtra, Refused
 from sightline.networks.contract import build_network
 from sightline.networks.framed import lay_out
 from sightline.networks.weights import load_tensors, tensors_of
-from sightline.predict.backends.contract import BACK_ENDS, EXACT, Look
+from sightline.predict.backends.contract import BACK_ENDS, EXACT, NOT_TAKEN, Look
 from sightline.predict.ensemble import Ensemble
+from sightline.predict.graph import framed_graph
 from sightline.values.plan import Plan
 from sightline.values.recipe import Recipe
 
@@ -24,6 +25,7 @@ _FORMAT = "sightline-model"
 _VERSION = 1
 # One key only: safetensors does not keep the order of several, and bytes must repeat.
 _METADATA_KEY = "sightline"
+_GRAPHS_RUN_BY = "onnx_runtime"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,8 +35,9 @@ class ModelManifest:
     Attributes:
         recipe: the recipe it was trained by, as YAML.
         classes: class k of a mask is `classes[k - 1]`.
-        weights_digest: SHA-256 of the safetensors file.
+        weights_digest: SHA-256 of their file.
         members: networks of the plan whose answers are averaged; the file holds all of them.
+        weights: what the file is. An `onnx` is network and weights in one.
     """
 
     recipe: str
@@ -42,6 +45,7 @@ class ModelManifest:
     classes: tuple[str, ...]
     weights_digest: str
     members: int = 1
+    weights: Literal["safetensors", "onnx"] = "safetensors"
 
     @property
     def name(self) -> str:
@@ -67,6 +71,7 @@ class ModelManifest:
             "classes": list(self.classes),
             "weights_digest": self.weights_digest,
             "members": self.members,
+            "weights": self.weights,
         }
 
     @classmethod
@@ -87,6 +92,7 @@ class ModelManifest:
             classes=tuple(content["classes"]),
             weights_digest=str(content["weights_digest"]),
             members=int(content.get("members", 1)),  # older models are one network
+            weights=content.get("weights", "safetensors"),  # and all are safetensors
         )
 
 
@@ -112,6 +118,7 @@ class Model:
         Raises:
             DamagedObject: The file is missing, does not match its digest or its network.
             UnknownName: The network is not installed.
+            MissingExtra: They are ONNX, and what runs it is not installed.
         """
         try:
             content = weights.read_bytes()
@@ -120,6 +127,8 @@ class Model:
         digest = hashlib.sha256(content).hexdigest()
         if digest != manifest.weights_digest:
             raise _damaged(f"weights are {digest[:12]}, not {manifest.weights_digest[:12]}")
+        if manifest.weights == "onnx":
+            return cls.of(framed_graph(content, manifest.plan), manifest)
         network = manifest.build()
         try:
             tensors = load(content)
@@ -131,11 +140,18 @@ class Model:
     @classmethod
     def of(cls, network: nn.Module, manifest: ModelManifest) -> Self:
         """Take a network as it is, on the device where its weights lie."""
-        device = next(network.parameters()).device
+        weights = next(network.parameters(), torch.empty(0))
         lay_out(network)
         network.eval()
         look = BACK_ENDS.get(EXACT).ready(network, torch.empty(0))
-        return cls(network=network, manifest=manifest, device=device, look=look)
+        back_end = _GRAPHS_RUN_BY if manifest.weights == "onnx" else EXACT
+        return cls(
+            network=network,
+            manifest=manifest,
+            device=weights.device,
+            look=look,
+            back_end=back_end,
+        )
 
     def by(self, name: str) -> Self:
         """Return this model made ready by another back end; it may take a minute.
@@ -143,7 +159,12 @@ class Model:
         Raises:
             UnknownName: There is no such back end.
             MissingExtra: It does not run on this device of this machine.
+            Refused: The model is an ONNX graph, and the back end runs networks of torch.
         """
+        if self.manifest.weights == "onnx":
+            if name not in {EXACT, _GRAPHS_RUN_BY}:
+                raise Refused("an ONNX graph is run by ONNX Runtime alone", hint=NOT_TAKEN)
+            return self
         kind, plan = BACK_ENDS.get(name), self.manifest.plan
         why = kind.missing(self.device)
         if why:

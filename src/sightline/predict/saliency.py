@@ -25,8 +25,12 @@ _BRIGHTEST = 0.995
 
 
 def is_of_whole_images(model: Model) -> bool:
-    """Tell whether a model answers with numbers of a whole image, which can be attributed."""
-    return TASKS.get(model.manifest.plan.task).answers == "each patch"
+    """Tell whether a model answers with numbers of a whole image, which can be attributed.
+
+    Through a graph of ONNX no gradient leads back.
+    """
+    is_whole = TASKS.get(model.manifest.plan.task).answers == "each patch"
+    return is_whole and model.manifest.weights != "onnx"
 
 
 def attribution(model: Model, volume: Volume, *, class_name: str) -> Mask:

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -12,6 +13,7 @@ from sightline import clock, log
 from sightline.errors import Refused
 from sightline.hub.hub import Hub, new_id
 from sightline.hub.models import add_model, enter_foreign_run
+from sightline.hub.packages import Vouched
 from sightline.networks.contract import NETWORKS
 from sightline.networks.fitting import LayerReport, fit_tensors
 from sightline.networks.sources.contract import Brought, Hints, read_weights
@@ -72,8 +74,37 @@ def import_model(
         MissingExtra: What the network stands on is not installed.
     """
     kind, brought = read_weights(folder, hints, source=source)
+    return enter_brought(hub, kind, brought, name=name, recipe=recipe, is_partial=is_partial)
+
+
+def enter_brought(
+    hub: Hub,
+    source: str,
+    brought: Brought,
+    *,
+    name: str,
+    recipe: Recipe | None,
+    is_partial: bool = False,
+    vouched: Vouched | None = None,
+) -> Imported:
+    """Keep weights that a source read as the next version of a model.
+
+    Args:
+        hub: the store.
+        source: its name.
+        brought: what it read.
+        name: of the model.
+        recipe: its accepts, triage and gate become the model's; None makes a plain one.
+        is_partial: whether layers may be missing.
+        vouched: the package that they came in; None where they came in none.
+
+    Raises:
+        Refused: Layers are missing, or two classes would be called alike.
+        BadRecipe: The name is none, or the recipe is for something else.
+        MissingExtra: What the network stands on is not installed.
+    """
     plan = _with_our_names(brought.plan)
-    chosen = _recipe(plan, name, recipe or _their_recipe(brought))
+    chosen = recipe_for(plan, name, recipe or _their_recipe(brought))
     network_kind = NETWORKS.get(plan.network)
     with torch.random.fork_rng():
         torch.manual_seed(_SEED)
@@ -87,10 +118,62 @@ def import_model(
         classes=plan.classes,
         weights_digest=hashlib.sha256(weights).hexdigest(),
     )
-    run = _foreign_run(hub, chosen, brought, source=kind, report=report)
+    facts = {
+        "source": source,
+        "origin": brought.origin,
+        "files": {path.name: _digest(path) for path in brought.files},
+        "notes": list(brought.notes),
+    }
+    made = enter_foreign(
+        hub, name, manifest, weights=weights, facts=facts, report=report, vouched=vouched
+    )
+    notes = (*brought.notes, *_hint(plan))
+    return Imported(model=made, source=source, report=report, notes=notes)
+
+
+def enter_foreign(
+    hub: Hub,
+    name: str,
+    manifest: ModelManifest,
+    *,
+    weights: bytes,
+    facts: dict[str, Any],
+    report: LayerReport | None = None,
+    vouched: Vouched | None = None,
+) -> ModelRecord:
+    """Keep a model that was made elsewhere, with the run that stands for its making.
+
+    Args:
+        hub: the store.
+        name: of the model.
+        manifest: what applying it needs.
+        weights: as it names them.
+        facts: source, origin, files and notes.
+        report: what became of every tensor.
+        vouched: the package that it came in.
+    """
+    now = clock.now().isoformat()
+    package = {"package": vouched.installed.to_json()} if vouched else {}
+    run = RunRecord(
+        lineage_id=vouched.run_id if vouched else new_id("run"),
+        recipe=manifest.recipe,
+        collection="",
+        state="finished",
+        record={
+            "elsewhere": facts | package,
+            "plan": manifest.plan.to_json(),
+            "transfer": dataclasses.asdict(report) if report else {},
+            "environment": environment(),
+        },
+        created_at=now,
+        finished_at=now,
+    )
+    told = {"source": str(facts["source"]), **facts["origin"], **facts["files"]}
+    enter_foreign_run(hub, run, facts=told, package=vouched.installed if vouched else None)
     made = add_model(hub, name, run_id=run.lineage_id, weights=weights, manifest=manifest.to_json())
-    _log.info("model_imported", model=made.label, source=kind, weights=made.weights_digest[:12])
-    return Imported(model=made, source=kind, report=report, notes=(*brought.notes, *_hint(plan)))
+    source, digest = facts["source"], made.weights_digest[:12]
+    _log.info("model_imported", model=made.label, source=source, weights=digest)
+    return made
 
 
 def export_model(hub: Hub, record: ModelRecord, folder: Path) -> None:
@@ -98,11 +181,16 @@ def export_model(hub: Hub, record: ModelRecord, folder: Path) -> None:
 
     Raises:
         DamagedObject: The weights do not match their digest.
-        Refused: The folder holds something already.
+        Refused: The folder holds something already, or the model is an ONNX graph.
     """
     if folder.exists() and any(folder.iterdir()):
         raise Refused(f"{folder} holds something already", hint="Name a new folder.")
     manifest = ModelManifest.from_json(record.manifest)
+    if manifest.weights == "onnx":
+        raise Refused(
+            f"{record.label} is an ONNX graph, which no source of weights reads",
+            hint=f"Give it away as a package: sightline models pack {record.label} --to FILE",
+        )
     write_folder(
         folder,
         plan=manifest.plan,
@@ -133,8 +221,13 @@ def _as_name(text: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "_", text.lower()).strip("_-")[:64] or "class"
 
 
-def _recipe(plan: Plan, name: str, given: Recipe | None) -> Recipe:
-    """Return the recipe that the model will be routed and tuned by."""
+def recipe_for(plan: Plan, name: str, given: Recipe | None) -> Recipe:
+    """Return the recipe that the model will be routed and tuned by.
+
+    Raises:
+        Refused: The recipe is of other classes or another modality.
+        BadRecipe: The name is none.
+    """
     if given is None:
         plain = {
             "name": name,
@@ -167,34 +260,6 @@ def _check_whole(report: LayerReport, *, is_partial: bool) -> None:
             hint="--partial keeps it all the same, to start a training from; it would predict "
             "nonsense.",
         )
-
-
-def _foreign_run(
-    hub: Hub, recipe: Recipe, brought: Brought, *, source: str, report: LayerReport
-) -> RunRecord:
-    now = clock.now().isoformat()
-    files = {path.name: _digest(path) for path in brought.files}
-    run = RunRecord(
-        lineage_id=new_id("run"),
-        recipe=recipe.to_yaml(),
-        collection="",
-        state="finished",
-        record={
-            "elsewhere": {
-                "source": source,
-                "origin": brought.origin,
-                "files": files,
-                "notes": list(brought.notes),
-            },
-            "plan": brought.plan.to_json(),
-            "transfer": dataclasses.asdict(report),
-            "environment": environment(),
-        },
-        created_at=now,
-        finished_at=now,
-    )
-    enter_foreign_run(hub, run, facts={"source": source, **brought.origin, **files})
-    return run
 
 
 def _digest(path: Path) -> str:

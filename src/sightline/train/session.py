@@ -135,11 +135,8 @@ def draft(
     chosen = version(hub, label)
     device, threads = device_named(workplace.device), thread_count(workplace.threads)
     earlier = model(hub, wish.start_from) if wish.start_from else None
-    if earlier is not None and ModelManifest.from_json(earlier.manifest).members > 1:
-        raise Refused(
-            f"{earlier.label} is several networks",
-            hint="Fine-tune one of its folds; `sightline models list` shows them.",
-        )
+    if earlier is not None:
+        check_trainable(earlier)
     run_id = new_id("run")
     budget = Budget.of(device, threads)
     session = Session(
@@ -343,6 +340,25 @@ def _planned(
     with naming_damage(hub, chosen):
         mark = take_fingerprint(training, tuple(recipe.task.classes))
     return make_plan(recipe, mark, start_from=before, budget=budget)
+
+
+def check_trainable(earlier: ModelRecord) -> None:
+    """Do nothing where a training can start from a model.
+
+    Raises:
+        Refused: It is several networks, or a graph.
+    """
+    manifest = ModelManifest.from_json(earlier.manifest)
+    if manifest.members > 1:
+        raise Refused(
+            f"{earlier.label} is several networks",
+            hint="Fine-tune one of its folds; `sightline models list` shows them.",
+        )
+    if manifest.weights == "onnx":
+        raise Refused(
+            f"{earlier.label} is an ONNX graph, which can only be applied",
+            hint="Ask its publisher for a package of safetensors.",
+        )
 
 
 def _in_time(hub: Hub, session: Session, *, minutes: float, until: float) -> Session:

@@ -13,6 +13,7 @@ Kind: TypeAlias = Literal[
     "recipe",
     "code",
     "environment",
+    "package",
     "run",
     "model",
     "prediction",

@@ -36,7 +36,8 @@ class ModelRecord:
 
     Attributes:
         manifest: what applying it needs (recipe, plan, classes); JSON values.
-        weights_digest: object of the hub: a safetensors file.
+        weights_digest: object of the hub: a safetensors file, or an ONNX graph where the manifest
+            says so.
     """
 
     lineage_id: LineageId

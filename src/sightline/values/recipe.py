@@ -354,11 +354,22 @@ class Recipe(_Part):
             BadRecipe: The text is no YAML or does not validate.
         """
         try:
-            return cls.model_validate(yaml.safe_load(text))
+            content = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise BadRecipe(
                 f"not YAML: {error}", hint="Mend the file; see docs/reference."
             ) from error
+        return cls.from_json(content)
+
+    @classmethod
+    def from_json(cls, content: object) -> Self:
+        """Take a recipe that was read already.
+
+        Raises:
+            BadRecipe: It does not validate.
+        """
+        try:
+            return cls.model_validate(content)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"]) or "recipe"

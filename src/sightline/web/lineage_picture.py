@@ -21,6 +21,7 @@ _ORDER: tuple[Kind, ...] = (
     "recipe",
     "code",
     "environment",
+    "package",
     "annotation",
     "series",
     "subject",

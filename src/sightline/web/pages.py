@@ -16,12 +16,14 @@ from sightline.errors import DamagedObject, SightlineError, UnknownName
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import trace
 from sightline.hub.models import evaluations, models, releases
+from sightline.hub.packages import package_of
 from sightline.judge.metrics import Metric, metrics_of
 from sightline.serve.gates import gate_checks
 from sightline.values.evaluation import Evaluation
 from sightline.values.identity import Digest, InstanceUid, LineageId, StudyUid
 from sightline.values.lineage import Trace
 from sightline.values.model import EvaluationRecord, GateCheck, ModelRecord, ReleaseRecord
+from sightline.values.package import InstalledPackage
 from sightline.values.prediction import Prediction
 from sightline.web.lineage_picture import draw_lineage, kinds_of
 from sightline.web.site import Site
@@ -70,12 +72,14 @@ class ShownModel:
 
     Attributes:
         checks: of its gate: as it stands before a model is live, as it was passed where it is.
+        package: that it came in; None where it came otherwise.
     """
 
     model: ModelRecord
     evaluations: tuple[ShownEvaluation, ...]
     releases: tuple[ReleaseRecord, ...]
     checks: tuple[GateCheck, ...]
+    package: InstalledPackage | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,6 +209,7 @@ def _model(site: Site, record: ModelRecord) -> ShownModel:
         evaluations=tuple(_evaluations(site.hub, record)),
         releases=tuple(changes),
         checks=_checks(site, record, changes),
+        package=package_of(site.hub, record),
     )
 
 

@@ -79,7 +79,14 @@ class Source:
 
 
 # What reading documents of others as if they were whole ends in.
-_MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError)
+_MISSHAPEN = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 
 SOURCES: Registry[Source] = Registry(
     package="sightline.networks.sources",

@@ -8,7 +8,9 @@ import yaml
 
 from sightline.errors import BadFile
 
-_LARGEST_BYTES = 64 * 1024**2
+_LARGEST_BYTES = 2 * 1024**2
+# The reader of YAML is written in Python: a megabyte takes it ten seconds.
+_LARGEST_YAML_BYTES = 128 * 1024
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -18,10 +20,12 @@ def read_document(path: Path) -> dict[str, Any]:
         BadFile: It cannot be read, or is something else.
     """
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise _bad(path, "larger than 64 MiB")
+        is_json = path.suffix == ".json"
+        largest = _LARGEST_BYTES if is_json else _LARGEST_YAML_BYTES
+        if path.stat().st_size > largest:
+            raise _bad(path, f"larger than {largest // 1024:,} KiB")
         text = path.read_text(encoding="utf-8")
-        found = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        found = json.loads(text) if is_json else yaml.safe_load(text)
     except OSError as error:
         raise _bad(path, str(error.strerror)) from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:

@@ -27,7 +27,8 @@ _WEIGHTS = ("models/model.safetensors", "models/model.pt", "models/model.ts")
 _STATES = ("state_dict", "model", "network", "net")
 _MODALITIES = {"CT": "CT", "MR": "MR", "MRI": "MR", "PT": "PT", "PET": "PT"}
 _UNTOLD = "LPS"
-_MOST_REFERENCES = 32
+_MOST_REFERENCES, _MOST_STEPS = 32, 100_000
+_MOST_OUTPUTS = 1024
 _NO_MATTER = {"pretrained", "progress", "use_checkpoint", "img_size", "deep_supervision"}
 _DYNUNET_FILTERS = {2: 512, 3: 320}
 # What MONAI takes where a bundle says nothing, where that is not what Sightline takes.
@@ -111,20 +112,32 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
     return found
 
 
-def _resolved(value: Any, document: dict[str, Any], depth: int = 0) -> Any:  # noqa: ANN401 - JSON
+def _resolved(value: Any, document: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
     """Follow references; expressions stay the text that they are."""
-    if depth > _MOST_REFERENCES:
-        raise BadFile("references of the bundle go in circles", hint="Mend its inference file.")
-    if isinstance(value, str) and value.startswith("@"):
-        found: Any = document
-        for part in value[1:].replace("::", "#").split("#"):
-            found = found[int(part)] if isinstance(found, list) else found[part]
-        return _resolved(found, document, depth + 1)
-    if isinstance(value, dict):
-        return {name: _resolved(each, document, depth + 1) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_resolved(each, document, depth + 1) for each in value]
-    return value
+    return _Resolver(document).resolve(value, 0)
+
+
+class _Resolver:
+    """Follows references of a document, as often as any bundle needs."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+        self._steps = 0
+
+    def resolve(self, value: Any, depth: int) -> Any:  # noqa: ANN401 - JSON
+        self._steps += 1
+        if depth > _MOST_REFERENCES or self._steps > _MOST_STEPS:
+            raise BadFile("references of the bundle go in circles", hint="Mend its inference file.")
+        if isinstance(value, str) and value.startswith("@"):
+            found: Any = self._document
+            for part in value[1:].replace("::", "#").split("#"):
+                found = found[int(part)] if isinstance(found, list) else found[part]
+            return self.resolve(found, depth + 1)
+        if isinstance(value, dict):
+            return {name: self.resolve(each, depth + 1) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self.resolve(each, depth + 1) for each in value]
+        return value
 
 
 def _network_of(inference: dict[str, Any]) -> dict[str, Any]:
@@ -327,6 +340,11 @@ def _patch(inferer: Any, image: dict[str, Any]) -> list[int]:  # noqa: ANN401 - 
 
 
 def _classes(told: dict[str, Any], outputs: int, *, first: int) -> tuple[str, ...]:
+    if outputs > _MOST_OUTPUTS:
+        raise Refused(
+            f"its network answers with {outputs:,} numbers",
+            hint="Give a network with fewer classes.",
+        )
     answer = next(iter(told["outputs"].values()))
     named = {int(number): str(name) for number, name in answer.get("channel_def", {}).items()}
     return tuple(named.get(number, f"class_{number}") for number in range(first, outputs))

@@ -4,9 +4,10 @@
 it could be led astray, the child has no network, writes no file, and answers with plain buffers.
 """
 
+import itertools
 import pickle
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ _ALLOWED: tuple[Any, ...] = (
     *(type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "u1", "?")),
 )
 _BROKEN = (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError)
+_MOST_VALUES = 200_000
 _WIDENED = {torch.bfloat16: torch.float32, torch.float16: torch.float32}
 
 
@@ -66,20 +68,37 @@ def open_pickle(path: Path, wanted: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BadFile(f"{path.name} holds no dict", hint="Give a checkpoint, not a whole module.")
     kept = {key: found[key] for key in wanted if key in found} if wanted else found
-    return {str(key): plain(value) for key, value in kept.items()}
+    try:
+        return {str(key): plain(value) for key, value in kept.items()}
+    except RuntimeError as error:
+        raise BadFile(
+            f"{path.name} holds a tensor for which there is no memory", hint="Ask for safetensors."
+        ) from error
 
 
 def plain(value: object) -> object:
-    """Return a value with nothing in it but what a child may tell; the rest becomes None."""
+    """Return a value with nothing in it but what a child may tell; the rest becomes None.
+
+    Raises:
+        BadFile: It repeats its parts in its parts so often that nobody could write it out.
+    """
+    return _plain(value, itertools.count())
+
+
+def _plain(value: object, seen: Iterator[int]) -> object:
+    if next(seen) > _MOST_VALUES:
+        raise BadFile(
+            "the checkpoint holds more values than any would", hint="Ask for safetensors."
+        )
     if isinstance(value, torch.Tensor):
         whole = value.detach().to(_WIDENED.get(value.dtype, value.dtype))
         return whole.contiguous().numpy()
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, dict):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): _plain(each, seen) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
+        return [_plain(each, seen) for each in value]
     return value if isinstance(value, bool | int | float | str) else None
 
 
