@@ -11,7 +11,7 @@ from sightline.archive.completeness import complete_quiet_studies
 from sightline.archive.receiving import keep
 from sightline.archive.results import (
     due_deliveries,
-    fail_prediction,
+    fail_predictions,
     publish,
     record_attempt,
     start_prediction,
@@ -86,7 +86,12 @@ def test_a_study_goes_through_its_states(archive: Archive) -> None:
     predict(archive, prediction_of(2), 0, "nothing found")
     failed = start_prediction(archive, prediction_of(2, model="other@1"))
     assert states(archive)["P-2"] == "predicted"
-    fail_prediction(archive, failed.lineage_id, "the series is no volume")
+    fail_predictions(
+        archive,
+        series_uid=failed.series_uid,
+        model_id=failed.model_id,
+        problem="the series is no volume",
+    )
     assert states(archive)["P-2"] == "failed"
     assert overview(archive, uid).completed_at is None
 

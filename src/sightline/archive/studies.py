@@ -169,7 +169,12 @@ def series_of_study(archive: Archive, study_uid: StudyUid) -> list[SeriesFacts]:
         rows = connection.execute(
             sa.select(SERIES, sa.func.count(INSTANCE.c.uid).label("instances"))
             .join(INSTANCE, INSTANCE.c.series_uid == SERIES.c.uid)
-            .where(SERIES.c.study_uid == study_uid, INSTANCE.c.lineage_id.is_(None), IS_SHOWN)
+            .where(
+                SERIES.c.study_uid == study_uid,
+                INSTANCE.c.study_uid == study_uid,
+                INSTANCE.c.lineage_id.is_(None),
+                IS_SHOWN,
+            )
             .group_by(SERIES.c.uid)
             .order_by(SERIES.c.number, SERIES.c.uid)
         ).all()
@@ -196,7 +201,14 @@ def acquisition_of(archive: Archive, series_uid: SeriesUid) -> Acquisition:
     with archive.database.read() as connection:
         digests = connection.scalars(
             sa.select(INSTANCE.c.digest)
-            .where(INSTANCE.c.series_uid == series_uid, INSTANCE.c.lineage_id.is_(None))
+            .join(SERIES, SERIES.c.uid == INSTANCE.c.series_uid)
+            .where(
+                INSTANCE.c.series_uid == series_uid,
+                # Another study may use the same UID.
+                INSTANCE.c.study_uid == SERIES.c.study_uid,
+                INSTANCE.c.lineage_id.is_(None),
+                IS_SHOWN,
+            )
             .order_by(INSTANCE.c.number, INSTANCE.c.uid)
         ).all()
     if not digests:

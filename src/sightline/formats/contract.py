@@ -65,6 +65,7 @@ FORMATS: Registry[Format] = Registry(
             "media_directory",
             "pdf_text",
             "slice_picture",
+            "patient_module",
             "result_object",
             "seg",
             "sr",
