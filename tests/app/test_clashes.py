@@ -7,6 +7,7 @@ import pydicom
 import pytest
 import sqlalchemy as sa
 
+from sightline.app.worker import job_stem
 from sightline.archive.results import (
     due_deliveries,
     predictions_of_study,
@@ -199,6 +200,16 @@ def test_nothing_is_left_of_a_study_that_went_meanwhile(house: House) -> None:
         left = connection.execute(sa.select(STUDY.c.uid).where(STUDY.c.uid == world.study)).all()
     assert left == []
     assert _ours(world) == set()
+
+
+def test_a_study_that_went_and_comes_again_has_jobs_of_its_own(house: House) -> None:
+    world = World(house, 1005, 0)
+    world.receive(world.a)
+    first = job_stem(house.archive, world.study)
+    assert job_stem(house.archive, world.study) == first
+    world.retire()
+    world.receive(world.b, seed=3)
+    assert job_stem(house.archive, world.study) != first
 
 
 def test_a_study_that_never_rests_is_given_up_with_a_reason(house: House) -> None:

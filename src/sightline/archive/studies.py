@@ -84,6 +84,13 @@ def studies_to_start(archive: Archive) -> list[tuple[StudyUid, int]]:
     return [(StudyUid(uid), revision) for uid, revision in rows]
 
 
+def first_received_at(archive: Archive, study_uid: StudyUid) -> float:
+    """Return when a study came first, in seconds since the epoch; 0 where it is not here."""
+    query = sa.select(STUDY.c.first_received_at).where(STUDY.c.uid == study_uid)
+    with archive.database.read() as connection:
+        return float(connection.execute(query).scalar() or 0.0)
+
+
 def mark_started(archive: Archive, study_uid: StudyUid, revision: int) -> None:
     """Record that the jobs of a revision were handed to the durable queue."""
     with archive.database.write() as connection:
