@@ -14,6 +14,8 @@ SightlineError
 ├── Refused                a rule forbids what was asked
 │   ├── Held               the door keeps a study in quarantine
 │   ├── KeyDestroyed       the key of the hub was destroyed on purpose
+│   ├── MixedPatients      the images of one series are not of one patient, the study's
+│   ├── StudyChanged       a study is no more what was predicted on
 │   ├── GateFailed         a model did not reach its release gate
 │   └── LockedSplit        the test split was asked for in training
 ├── ConflictingInstance    one SOP Instance UID with two contents
@@ -100,6 +102,14 @@ class Held(Refused):
 
 class KeyDestroyed(Refused):
     """The key of the hub was destroyed on purpose."""
+
+
+class MixedPatients(Refused):
+    """The images of one series are not of one patient, the study's."""
+
+
+class StudyChanged(Refused):
+    """A study is no more what was predicted on."""
 
 
 class GateFailed(Refused):

@@ -10,7 +10,7 @@ from sightline.archive.archive import Archive
 from sightline.archive.outbox import due_deliveries, record_attempt, record_delivered
 from sightline.archive.receiving import keep
 from sightline.archive.results import (
-    fail_prediction,
+    fail_predictions,
     predictions_of_study,
     publish,
     published_objects,
@@ -153,12 +153,16 @@ def test_a_delivery_is_tried_again_when_it_is_due(archive: Archive) -> None:
 
 
 def test_a_failed_prediction_says_why_and_is_never_taken_back(archive: Archive) -> None:
+    def fail(problem: str) -> None:
+        series, model = SeriesUid(SERIES), LineageId("model-1")
+        fail_predictions(archive, series_uid=series, model_id=model, problem=problem)
+
     start_prediction(archive, wanted())
-    fail_prediction(archive, LineageId("prediction-1"), "out of memory")
+    fail("out of memory")
     (found,) = predictions_of_study(archive, StudyUid(STUDY))
     assert (found.state, found.problem) == ("failed", "out of memory")
     published(archive, destinations=[])
-    fail_prediction(archive, LineageId("prediction-1"), "too late")
+    fail("too late")
     (found,) = predictions_of_study(archive, StudyUid(STUDY))
     assert (found.state, found.problem) == ("published", "")
 

@@ -10,7 +10,7 @@ from sightline.archive.associations import open_association
 from sightline.archive.completeness import complete_quiet_studies
 from sightline.archive.outbox import due_deliveries, record_attempt
 from sightline.archive.receiving import keep
-from sightline.archive.results import fail_prediction, publish, start_prediction
+from sightline.archive.results import fail_predictions, publish, start_prediction
 from sightline.archive.studies import record_door, study
 from sightline.archive.worklist import is_picture, overview, worklist
 from sightline.errors import UnknownName
@@ -81,7 +81,12 @@ def test_a_study_goes_through_its_states(archive: Archive) -> None:
     predict(archive, prediction_of(2), 0, "nothing found")
     failed = start_prediction(archive, prediction_of(2, model="other@1"))
     assert states(archive)["P-2"] == "predicted"
-    fail_prediction(archive, failed.lineage_id, "the series is no volume")
+    fail_predictions(
+        archive,
+        series_uid=failed.series_uid,
+        model_id=failed.model_id,
+        problem="the series is no volume",
+    )
     assert states(archive)["P-2"] == "failed"
     assert overview(archive, uid).completed_at is None
 

@@ -8,13 +8,13 @@ from sightline.archive.archive import Archive
 from sightline.archive.clinical import records_of_study
 from sightline.archive.record_changes import record_passed, revision_of_records
 from sightline.archive.rejections import rejected
-from sightline.archive.results import fail_prediction, predictions_of_study
-from sightline.archive.studies import record_door, study, study_of_series
+from sightline.archive.results import fail_predictions
+from sightline.archive.studies import record_door, study
 from sightline.audit.chain import Event, append
 from sightline.deid.hub_door import HubDoor
 from sightline.deid.known_identifiers import NOTHING_KNOWN, KnownIdentifiers
 from sightline.deid.patient_records import known_of_archive
-from sightline.errors import KeyDestroyed, SightlineError
+from sightline.errors import KeyDestroyed, SightlineError, StudyChanged
 from sightline.hub.admission import admit
 from sightline.hub.hub import Hub
 from sightline.hub.models import models
@@ -44,6 +44,7 @@ from sightline.values.rejection import STAYS_IN_HUB, TITLES
 
 _log = log.get("app")
 JOB_NAME, RECORDS_JOB_NAME = "study", "records"
+_TIMES_AGAIN = 2
 _NO_LONGER_TIED = "it is no longer a record of this study"
 
 
@@ -61,9 +62,7 @@ class StudyJob:
         """Take one revision of a study along the whole road."""
         routed = step("route", self.route_study, study_uid=study_uid)
         for number, (series_uid, model_id) in enumerate(routed):
-            made = step(f"predict {number}", self.predict, series_uid=series_uid, model_id=model_id)
-            if made is not None:
-                step(f"publish {number}", self.publish, made=made)
+            self._serve(step, str(number), series_uid=series_uid, model_id=model_id)
         step("door", self.pass_study, study_uid=study_uid)
         step("records", self.pass_records, study_uid=study_uid)
         # Last: nobody waits for what a model in shadow says.
@@ -73,6 +72,15 @@ class StudyJob:
             step(f"shadow {number}", self.shadow, series_uid=series_uid, model_id=model_id)
         self.engine.at_hand.forget()
         _log.info("study_done", study=study_uid, revision=revision)
+
+    def _serve(self, step: StepRunner, number: str, *, series_uid: str, model_id: str) -> None:
+        """Predict and publish; what changed meanwhile is predicted again, a few times."""
+        for again in ("", *(f" again {each}" for each in range(1, _TIMES_AGAIN + 1))):
+            made = step(
+                f"predict {number}{again}", self.predict, series_uid=series_uid, model_id=model_id
+            )
+            if made is None or not step(f"publish {number}{again}", self.publish, made=made):
+                return
 
     def records(self, step: StepRunner, *, study_uid: str, revision: int) -> None:
         """Take what is tied to a study into the hub, after its images went that way."""
@@ -124,15 +132,22 @@ class StudyJob:
             return None
         return None if made is None else dataclasses.asdict(made)
 
-    def publish(self, made: dict[str, Any]) -> None:
-        """Publish what `predict` made."""
-        publish_prediction(
-            self.archive,
-            self.hub,
-            _predicted(made),
-            pacs=self.settings.pacs,
-            messages=told_of_results(self.settings),
-        )
+    def publish(self, made: dict[str, Any]) -> str:
+        """Publish what `predict` made; return why not where the study changed, else nothing."""
+        predicted = _predicted(made)
+        try:
+            publish_prediction(
+                self.archive,
+                self.hub,
+                predicted,
+                pacs=self.settings.pacs,
+                messages=told_of_results(self.settings),
+            )
+        except StudyChanged as error:
+            prediction = predicted.prediction
+            self._fail(prediction.series_uid, prediction.model_id, error)
+            return error.problem
+        return ""
 
     def pass_study(self, study_uid: str) -> None:
         """Take the study, its annotations and its results through the door into the hub."""
@@ -218,10 +233,12 @@ class StudyJob:
 
     def _fail(self, series_uid: str, model_id: str, error: SightlineError) -> None:
         _log.warning("prediction_refused", series=series_uid, why=error.problem)
-        study_uid = study_of_series(self.archive, SeriesUid(series_uid))
-        for each in predictions_of_study(self.archive, study_uid):
-            if each.series_uid == series_uid and each.model_id == model_id:
-                fail_prediction(self.archive, each.lineage_id, error.problem)
+        fail_predictions(
+            self.archive,
+            series_uid=SeriesUid(series_uid),
+            model_id=LineageId(model_id),
+            problem=error.problem,
+        )
 
 
 def _predicted(made: dict[str, Any]) -> Predicted:

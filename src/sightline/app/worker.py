@@ -12,7 +12,7 @@ from sightline.app.study_job import JOB_NAME, RECORDS_JOB_NAME, StudyJob
 from sightline.archive.archive import Archive
 from sightline.archive.commitments import hurry_all
 from sightline.archive.record_changes import changes_to_start, mark_change_started
-from sightline.archive.studies import mark_started, studies_to_start
+from sightline.archive.studies import first_received_at, mark_started, studies_to_start
 from sightline.archive.ties import load_rules, tie_waiting
 from sightline.audit.anchor import Anchor
 from sightline.deid.hub_door import HubDoor
@@ -24,6 +24,7 @@ from sightline.serve.engine import Engine
 from sightline.serve.messages import tellers
 from sightline.serve.outbox import deliver_due, deliver_messages
 from sightline.settings import Settings
+from sightline.values.identity import StudyUid
 from sightline.values.tie_rules import TieRules
 
 _log = log.get("app")
@@ -76,16 +77,25 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
 
 def _start_complete_studies(archive: Archive, jobs: Jobs) -> None:
     for study_uid, revision in studies_to_start(archive):
-        # The id makes a repeat after a crash the same job.
-        jobs.start(JOB_NAME, f"{study_uid}/{revision}", study_uid=study_uid, revision=revision)
+        id_ = f"{job_stem(archive, study_uid)}/{revision}"
+        jobs.start(JOB_NAME, id_, study_uid=study_uid, revision=revision)
         mark_started(archive, study_uid, revision)
 
 
 def _start_changed_records(archive: Archive, jobs: Jobs) -> None:
     for study_uid, revision in changes_to_start(archive):
-        id_ = f"{study_uid}/records/{revision}"
+        id_ = f"{job_stem(archive, study_uid)}/records/{revision}"
         jobs.start(RECORDS_JOB_NAME, id_, study_uid=study_uid, revision=revision)
         mark_change_started(archive, study_uid, revision)
+
+
+def job_stem(archive: Archive, study_uid: StudyUid) -> str:
+    """Return how the ids of a study's jobs begin: a repeat after a crash is the same job.
+
+    A study that was retired and comes again, perhaps for another patient, counts from one again,
+    so when it came is part of it.
+    """
+    return f"{study_uid}@{first_received_at(archive, study_uid):.3f}"
 
 
 def _tie_to_new_studies(archive: Archive, rules: TieRules, since: float) -> float:

@@ -7,6 +7,7 @@ from sightline.archive.pixels import Stored
 from sightline.archive.quarantine import CONFLICTS, OTHER_PATIENT, REPLACED, hold
 from sightline.archive.receiving import change_study, enter_series, instance_row
 from sightline.archive.rejections import NOTE_CLASS, apply_note, rejection_of, show_again
+from sightline.archive.withdrawing import withdraw_fallen
 from sightline.catalog.archive_tables import INSTANCE, STUDY
 from sightline.errors import Refused
 from sightline.formats.dicom_file import Header, read_header
@@ -57,6 +58,7 @@ def settle(archive: Archive, connection: sa.Connection, held: Holding) -> None:
             INSTANCE.update().where(INSTANCE.c.uid == header.instance_uid).values(**row)
         )
         hold(connection, _replaced(header, there.digest))
+    withdraw_fallen(connection, StudyUid(header.study_uid))
     show_again(connection, StudyUid(header.study_uid))
     note = read_rejection(content) if header.sop_class_uid == NOTE_CLASS else None
     if note is not None:

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
+from sightline.archive.rejections import show_again
+from sightline.archive.withdrawing import withdraw_fallen
 from sightline.audit.chain import Event, append
-from sightline.catalog.archive_tables import PATIENT, STUDY
+from sightline.catalog.archive_tables import PATIENT, PREDICTION, STUDY
 from sightline.catalog.database import insert_new
 from sightline.errors import Refused
 from sightline.values.clinical import (
@@ -94,7 +96,18 @@ def _correct(connection: sa.Connection, person: Person, occasion: Occasion) -> N
     if is_new:
         _record(connection, occasion, "patient_entered", patients=[row])
     elif changed:
+        _try_refused_again(connection, row)
         _record(connection, occasion, "patient_corrected", patients=[row], note=", ".join(changed))
+
+
+def _try_refused_again(connection: sa.Connection, row: int) -> None:
+    """Let what was refused of a patient be predicted again: it may have been for the name."""
+    refused = sa.select(PREDICTION.c.study_uid).where(PREDICTION.c.state == "failed")
+    theirs = sa.select(STUDY.c.uid).where(
+        STUDY.c.patient == survivor_of(connection, row), STUDY.c.uid.in_(refused)
+    )
+    for uid in connection.execute(theirs).scalars().all():
+        _go_down_the_road_again(connection, StudyUid(uid))
 
 
 def _update(connection: sa.Connection, row: int, said: Demographics) -> list[str]:
@@ -169,17 +182,27 @@ def _settle(connection: sa.Connection, changed: Sequence[int], done: _Merged) ->
     ).scalars()
     studies = tuple(StudyUid(uid) for uid in moved)
     for uid in studies:
-        connection.execute(
-            STUDY.update()
-            .where(STUDY.c.uid == uid)
-            .values(
-                patient=root,
-                # Not newly received, so nothing waits: the door is next.
-                revision=STUDY.c.revision + 1,
-            )
-        )
+        connection.execute(STUDY.update().where(STUDY.c.uid == uid).values(patient=root))
+        _go_down_the_road_again(connection, uid)
+    _withdraw_what_fell(connection, {root, *(_chain(connection, row)[-1] for row in done.rows)})
     _record(connection, done.occasion, done.action, patients=done.rows, studies=studies)
     return Changed(patients=tuple(below), studies=studies)
+
+
+def _withdraw_what_fell(connection: sa.Connection, persons: Iterable[int]) -> None:
+    """Take back the results that these persons' studies do not bear any more."""
+    theirs = connection.execute(sa.select(STUDY.c.uid).where(STUDY.c.patient.in_(persons)))
+    for uid in map(StudyUid, theirs.scalars().all()):
+        if withdraw_fallen(connection, uid):
+            show_again(connection, uid)
+            _go_down_the_road_again(connection, uid)
+
+
+def _go_down_the_road_again(connection: sa.Connection, study_uid: StudyUid) -> None:
+    # Not newly received, so nothing waits: the door is next.
+    connection.execute(
+        STUDY.update().where(STUDY.c.uid == study_uid).values(revision=STUDY.c.revision + 1)
+    )
 
 
 def _below(connection: sa.Connection, rows: Iterable[int]) -> list[int]:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from sightline import clock, log
 from sightline.archive.archive import Archive
+from sightline.archive.withdrawing import withdraw_fallen
 from sightline.audit.chain import Event, append
 from sightline.catalog.archive_tables import INSTANCE, REJECTION, SERIES, STUDY
 from sightline.catalog.database import insert_new
@@ -23,7 +24,7 @@ _IS_NOTE = "note"
 
 
 def apply_note(connection: sa.Connection, note: RejectionNote, *, actor: str) -> None:
-    """Hide what a note names, and the note itself, within the caller's transaction.
+    """Hide what a note names, the results that rest on it, and the note itself, in a transaction.
 
     Only instances of the studies that the note names count, and only of the patient whose note it
     is: a note cannot take back what is somebody else's.
@@ -35,6 +36,7 @@ def apply_note(connection: sa.Connection, note: RejectionNote, *, actor: str) ->
         _mark(connection, uid, note.code, within=study)
     _mark(connection, note.note_uid, _IS_NOTE, within=note.study_uid)
     for study in sorted({study for study, _ in taken} | {note.study_uid}):
+        withdraw_fallen(connection, study, code=note.code, note_uid=note.note_uid)
         show_again(connection, study)
         if study != note.study_uid:  # the note itself counted its own study up when it came
             _go_down_the_road_again(connection, study)

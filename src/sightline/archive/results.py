@@ -7,17 +7,18 @@ import sqlalchemy as sa
 
 from sightline import clock
 from sightline.archive.archive import Archive
+from sightline.archive.belonging import check_publishable
 from sightline.archive.outbox import MessageTo, put_out, put_out_messages
 from sightline.archive.pixels import Stored
+from sightline.archive.prediction_rows import prediction_of
 from sightline.archive.receiving import insert_instance
-from sightline.catalog.archive_tables import INSTANCE, OUTBOX, PREDICTION, SERIES
+from sightline.catalog.archive_tables import INSTANCE, OUTBOX, PATIENT, PREDICTION, SERIES, STUDY
 from sightline.catalog.database import insert_new
-from sightline.errors import UnknownName
+from sightline.errors import StudyChanged, UnknownName
 from sightline.formats.dicom_file import read_header
 from sightline.values.arrival import OutgoingResult, Source
-from sightline.values.finding import Finding
 from sightline.values.identity import Digest, InstanceUid, LineageId, SeriesUid, StudyUid
-from sightline.values.prediction import Making, Prediction
+from sightline.values.prediction import Prediction
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,17 +39,24 @@ class PublishedObject:
 
 
 def start_prediction(archive: Archive, wanted: Prediction) -> Prediction:
-    """Enter a prediction, or return the one that is already there for series and model."""
+    """Enter a prediction, or return the one that is already there for series and model.
+
+    One that failed is tried again.
+    """
     row = dataclasses.asdict(wanted) | {"priority": 0, "words": "", "finding": None}
+    same = (
+        PREDICTION.c.series_uid == wanted.series_uid,
+        PREDICTION.c.series_digest == wanted.series_digest,
+        PREDICTION.c.model_id == wanted.model_id,
+    )
     with archive.database.write() as connection:
         insert_new(connection, PREDICTION, row)
-        found = connection.execute(
-            sa.select(PREDICTION).where(
-                PREDICTION.c.series_uid == wanted.series_uid,
-                PREDICTION.c.series_digest == wanted.series_digest,
-                PREDICTION.c.model_id == wanted.model_id,
-            )
-        ).one()
+        connection.execute(
+            PREDICTION.update()
+            .where(*same, PREDICTION.c.state == "failed")
+            .values(state="started", problem="", finished_at=None)
+        )
+        found = connection.execute(sa.select(PREDICTION).where(*same)).one()
     return prediction_of(found)
 
 
@@ -62,7 +70,8 @@ def publish(
 ) -> None:
     """Keep a prediction's objects, its finding and what is to be sent of it, or nothing at all.
 
-    A repeat changes nothing: the objects' UIDs follow from the lineage id.
+    A repeat changes nothing: the objects' UIDs follow from the lineage id. That images, objects
+    and study are of one patient is checked within the transaction.
 
     Args:
         archive: the store the objects are born in.
@@ -72,27 +81,60 @@ def publish(
         messages: who else is told.
 
     Raises:
+        StudyChanged: They are not, or the prediction went with its study: nothing was kept.
         OSError: The objects could not be made durable.
     """
     stored = [
         (read_header(result.content), _store(archive, result.content), result.lineage_id)
         for result in results
     ]
-    source = Source(name=f"model:{prediction.model_version}")
     with archive.database.write() as connection:
+        if _state(connection, prediction) == "published":
+            return
+        named = [(header.study_uid, header.patient) for header, _, _ in stored]
+        check_publishable(connection, prediction, named)
+        source = _source(connection, prediction)
         for header, kept, lineage_id in stored:
-            insert_instance(connection, header, kept, source=source, lineage_id=lineage_id)
+            arrival = insert_instance(
+                connection, header, kept, source=source, lineage_id=lineage_id
+            )
+            if arrival.outcome == "conflict":
+                raise StudyChanged(
+                    f"{lineage_id} is here already with other content",
+                    hint="`sightline verify` tells what is damaged.",
+                )
             put_out(connection, header.instance_uid, destinations)
         put_out_messages(connection, prediction, messages)
         _finish(connection, prediction)
 
 
-def fail_prediction(archive: Archive, lineage_id: LineageId, problem: str) -> None:
-    """Record that a prediction could not be made; the worklist shows it."""
+def check_standing(
+    archive: Archive, prediction: Prediction, results: Sequence[OutgoingResult]
+) -> None:
+    """Check beforehand what `publish` checks; what was published already passes.
+
+    Raises:
+        StudyChanged: Nothing would be published.
+    """
+    headers = [read_header(result.content) for result in results]
+    named = [(header.study_uid, header.patient) for header in headers]
+    with archive.database.read() as connection:
+        if _state(connection, prediction) != "published":
+            check_publishable(connection, prediction, named)
+
+
+def fail_predictions(
+    archive: Archive, *, series_uid: SeriesUid, model_id: LineageId, problem: str
+) -> None:
+    """Record why a model said nothing of a series; the worklist shows it."""
     with archive.database.write() as connection:
         connection.execute(
             PREDICTION.update()
-            .where(PREDICTION.c.lineage_id == lineage_id, PREDICTION.c.state != "published")
+            .where(
+                PREDICTION.c.series_uid == series_uid,
+                PREDICTION.c.model_id == model_id,
+                PREDICTION.c.state == "started",
+            )
             .values(state="failed", problem=problem, finished_at=clock.timestamp())
         )
 
@@ -103,7 +145,7 @@ def predictions_of_study(archive: Archive, study_uid: StudyUid) -> list[Predicti
         rows = connection.execute(
             sa.select(PREDICTION)
             .where(PREDICTION.c.study_uid == study_uid)
-            .order_by(PREDICTION.c.created_at)
+            .order_by(PREDICTION.c.created_at, sa.func.coalesce(PREDICTION.c.finished_at, 0.0))
         ).all()
     return [prediction_of(row) for row in rows]
 
@@ -177,6 +219,33 @@ def _store(archive: Archive, content: bytes) -> Stored:
     return Stored(digest=archive.objects.put(content), size_bytes=len(content))
 
 
+def _state(connection: sa.Connection, prediction: Prediction) -> str:
+    """Return how far a prediction is.
+
+    Raises:
+        StudyChanged: It went with its study.
+    """
+    state: str | None = connection.execute(
+        sa.select(PREDICTION.c.state).where(PREDICTION.c.lineage_id == prediction.lineage_id)
+    ).scalar()
+    if state is None:
+        raise StudyChanged(
+            f"{prediction.lineage_id} is gone, and its study with it",
+            hint="Send the study again to have it predicted.",
+        )
+    return state
+
+
+def _source(connection: sa.Connection, prediction: Prediction) -> Source:
+    """Return where objects come from: an id without issuer is of the hospital of their images."""
+    issuer = connection.execute(
+        sa.select(PATIENT.c.issuer)
+        .join(STUDY, STUDY.c.sent_patient == PATIENT.c.id)
+        .where(STUDY.c.uid == prediction.study_uid)
+    ).scalar()
+    return Source(name=f"model:{prediction.model_version}", default_issuer=issuer or "")
+
+
 def _finish(connection: sa.Connection, prediction: Prediction) -> None:
     finding = prediction.finding
     connection.execute(
@@ -192,23 +261,4 @@ def _finish(connection: sa.Connection, prediction: Prediction) -> None:
             making=dataclasses.asdict(prediction.making) if prediction.making else None,
             finished_at=clock.timestamp(),
         )
-    )
-
-
-def prediction_of(row: sa.Row[tuple[object, ...]]) -> Prediction:
-    """Read a row of a table of predictions; one of models in shadow has no picture, nor an end."""
-    return Prediction(
-        lineage_id=LineageId(row.lineage_id),
-        study_uid=StudyUid(row.study_uid),
-        series_uid=SeriesUid(row.series_uid),
-        series_digest=row.series_digest,
-        model_id=LineageId(row.model_id),
-        model_version=row.model_version,
-        created_at=row.created_at,
-        state=row.state,
-        problem=row.problem,
-        finding=row.finding and Finding.from_json(row.finding),
-        picture_digest=getattr(row, "picture_digest", ""),
-        making=row.making and Making.from_json(row.making),
-        finished_at=getattr(row, "finished_at", None),
     )

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sightline.archive.archive import Archive
-from sightline.archive.results import prediction_of
+from sightline.archive.prediction_rows import prediction_of
 from sightline.catalog.archive_tables import SHADOW
 from sightline.catalog.database import insert_new
 from sightline.values.identity import LineageId

@@ -84,6 +84,13 @@ def studies_to_start(archive: Archive) -> list[tuple[StudyUid, int]]:
     return [(StudyUid(uid), revision) for uid, revision in rows]
 
 
+def first_received_at(archive: Archive, study_uid: StudyUid) -> float:
+    """Return when a study came first, in seconds since the epoch; 0 where it is not here."""
+    query = sa.select(STUDY.c.first_received_at).where(STUDY.c.uid == study_uid)
+    with archive.database.read() as connection:
+        return float(connection.execute(query).scalar() or 0.0)
+
+
 def mark_started(archive: Archive, study_uid: StudyUid, revision: int) -> None:
     """Record that the jobs of a revision were handed to the durable queue."""
     with archive.database.write() as connection:
@@ -169,7 +176,12 @@ def series_of_study(archive: Archive, study_uid: StudyUid) -> list[SeriesFacts]:
         rows = connection.execute(
             sa.select(SERIES, sa.func.count(INSTANCE.c.uid).label("instances"))
             .join(INSTANCE, INSTANCE.c.series_uid == SERIES.c.uid)
-            .where(SERIES.c.study_uid == study_uid, INSTANCE.c.lineage_id.is_(None), IS_SHOWN)
+            .where(
+                SERIES.c.study_uid == study_uid,
+                INSTANCE.c.study_uid == study_uid,
+                INSTANCE.c.lineage_id.is_(None),
+                IS_SHOWN,
+            )
             .group_by(SERIES.c.uid)
             .order_by(SERIES.c.number, SERIES.c.uid)
         ).all()
@@ -196,7 +208,14 @@ def acquisition_of(archive: Archive, series_uid: SeriesUid) -> Acquisition:
     with archive.database.read() as connection:
         digests = connection.scalars(
             sa.select(INSTANCE.c.digest)
-            .where(INSTANCE.c.series_uid == series_uid, INSTANCE.c.lineage_id.is_(None))
+            .join(SERIES, SERIES.c.uid == INSTANCE.c.series_uid)
+            .where(
+                INSTANCE.c.series_uid == series_uid,
+                # Another study may use the same UID.
+                INSTANCE.c.study_uid == SERIES.c.study_uid,
+                INSTANCE.c.lineage_id.is_(None),
+                IS_SHOWN,
+            )
             .order_by(INSTANCE.c.number, INSTANCE.c.uid)
         ).all()
     if not digests:

@@ -192,7 +192,7 @@ def _predictions(
             condition,
             sa.exists().where(INSTANCE.c.series_uid == PREDICTION.c.series_uid, IS_SHOWN),
         )
-        .order_by(PREDICTION.c.created_at)
+        .order_by(PREDICTION.c.created_at, sa.func.coalesce(PREDICTION.c.finished_at, 0.0))
     )
     newest = {(row.series_uid, row.model_id): row for row in connection.execute(query)}
     by_study: dict[str, list[sa.Row[Any]]] = {}

@@ -86,7 +86,7 @@ def list_rejected(
     ctx: typer.Context,
     study: Annotated[str | None, typer.Option(help="Only of this Study Instance UID.")] = None,
 ) -> None:
-    """List instances that the PACS took back; they are kept on disk and shown nowhere."""
+    """List what the PACS took back, and results withdrawn; kept on disk and shown nowhere."""
     archive = Archive.open(settings_of(ctx))
     try:
         taken_back = rejected(archive, StudyUid(study) if study else None)

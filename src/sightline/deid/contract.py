@@ -141,6 +141,7 @@ RULES: Registry[Rule] = Registry(
             "rotating_objects",
             "rotating_rows",
             "rotation",
+            "package_signing",
             "signing",
             "solids",
             "study_files",

@@ -75,6 +75,7 @@ FORMATS: Registry[Format] = Registry(
             "slice_picture",
             "result_items",
             "tensor_file",
+            "patient_module",
             "result_object",
             "seg",
             "sr",

@@ -21,6 +21,7 @@ from sightline.formats.dicom_file import (
     Header,
     read_header,
 )
+from sightline.formats.patient_module import set_patient
 from sightline.values.result import ResultIdentity
 
 MANUFACTURER = "Sightline"
@@ -40,7 +41,6 @@ _IDENTITY = (
 )
 _UNDECODED = ("InstitutionAddress", "InstitutionalDepartmentName")
 _AGE = re.compile(r"\d{3}[DWMY]")
-_SEXES = frozenset({"M", "F", "O"})
 _ACQUISITION = codes.DCM.AcquisitionEquipment.value
 
 
@@ -115,7 +115,8 @@ def to_bytes(dataset: pydicom.Dataset, sources: Sources, identity: ResultIdentit
             item.ContributionDateTime = created.strftime("%Y%m%d%H%M%S+0000")
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.SeriesDescription = marked(identity.series_description, identity)
-    _set_patient(dataset, sources.header)
+    set_patient(dataset, identity.patient or sources.header.patient)
+    _set_study(dataset, sources.header)
     meta = dataset.file_meta
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
@@ -124,13 +125,7 @@ def to_bytes(dataset: pydicom.Dataset, sources: Sources, identity: ResultIdentit
         return file.getvalue()
 
 
-def _set_patient(dataset: pydicom.Dataset, header: Header) -> None:
-    dataset.PatientName = header.patient.name
-    dataset.PatientID = header.patient.patient_id
-    if header.patient.issuer:
-        dataset.IssuerOfPatientID = header.patient.issuer
-    dataset.PatientBirthDate = header.patient.birth_date
-    dataset.PatientSex = header.patient.sex if header.patient.sex in _SEXES else ""
+def _set_study(dataset: pydicom.Dataset, header: Header) -> None:
     dataset.StudyDate = header.study_date
     dataset.StudyTime = header.study_time
     dataset.StudyID = header.study_id

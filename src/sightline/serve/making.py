@@ -22,7 +22,7 @@ from sightline.serve.pictures import overlay_picture
 from sightline.serve.routing import recipe_of
 from sightline.serve.triage import triage, triage_answer
 from sightline.values.finding import Finding
-from sightline.values.identity import Digest, InstanceUid, LineageId, SeriesUid
+from sightline.values.identity import Digest, InstanceUid, LineageId, Patient, SeriesUid
 from sightline.values.model import ModelRecord
 from sightline.values.prediction import Making, Prediction
 from sightline.values.recipe import Recipe
@@ -61,6 +61,7 @@ def make(
     *,
     files: list[Path],
     inputs: list[Digest],
+    patient: Patient | None,
     back_end: str = "",
 ) -> Made:
     """Predict a series and write what is to be published of it.
@@ -71,6 +72,7 @@ def make(
         prediction: whose names and time the objects bear.
         files: the instances of the series.
         inputs: their digests.
+        patient: whom the objects name; None for whom the images name.
         back_end: that runs the network; empty for the one that was picked.
 
     Raises:
@@ -91,7 +93,7 @@ def make(
     else:
         finding = finding_of(recipe, said.segmentation, prediction.lineage_id)
     watch.note("measure")
-    writer = _Writer(record, prediction, part)
+    writer = _Writer(record, prediction, part, patient)
     picture, objects = writer.write(said.segmentation, finding)
     watch.note("write")
     _log.info(
@@ -191,6 +193,7 @@ class _Writer:
     record: ModelRecord
     prediction: Prediction
     part: Part
+    patient: Patient | None
 
     def write(
         self, drawn: Segmentation | None, finding: Finding
@@ -236,6 +239,7 @@ class _Writer:
             model_version=self.record.label,
             model_digest=self.record.weights_digest,
             lineage_id=lineage_id,
+            patient=self.patient,
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sightline import log
 from sightline.archive.archive import Archive
 from sightline.archive.outbox import MessageTo
-from sightline.archive.results import publish
+from sightline.archive.results import check_standing, publish
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import node_of, record
 from sightline.serve.predicting import Predicted
@@ -31,8 +31,17 @@ def publish_prediction(
         made: the prediction and its durable objects.
         pacs: where the objects are sent; empty for nowhere.
         messages: who else is told.
+
+    Raises:
+        StudyChanged: Images, objects and study are not of one patient now: nothing is published.
     """
     prediction = made.prediction
+    results = [
+        OutgoingResult(content=archive.objects.get(digest), lineage_id=lineage_id)
+        for lineage_id, digest in made.objects
+    ]
+    # First, so that lineage names nothing that is not published; once more when it is.
+    check_standing(archive, prediction, results)
     with hub.database.write() as connection:
         facts = {"model": prediction.model_version}
         node = node_of(prediction.lineage_id, "prediction", name=prediction.lineage_id, facts=facts)
@@ -40,10 +49,6 @@ def publish_prediction(
         for lineage_id, _ in made.objects:
             result = node_of(lineage_id, "result", name=lineage_id, facts=facts)
             record(connection, result, [prediction.lineage_id])
-    results = [
-        OutgoingResult(content=archive.objects.get(digest), lineage_id=lineage_id)
-        for lineage_id, digest in made.objects
-    ]
     finished = dataclasses.replace(
         prediction, finding=made.finding, picture_digest=made.picture_digest
     )

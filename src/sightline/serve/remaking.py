@@ -2,15 +2,17 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Iterable
 
 from sightline.archive.archive import Archive
 from sightline.archive.results import objects_of, prediction
 from sightline.errors import Refused
+from sightline.formats.dicom_file import read_header
 from sightline.hub.hub import Hub
 from sightline.hub.models import model
 from sightline.serve.engine import Engine
 from sightline.serve.making import make, result_ids
-from sightline.values.identity import Digest, LineageId
+from sightline.values.identity import Digest, LineageId, Patient
 from sightline.values.prediction import Making, Prediction
 
 
@@ -62,9 +64,17 @@ def remake(archive: Archive, engine: Engine, hub: Hub, *, name: LineageId) -> Re
         )
     record = model(hub, known.model_id)
     sources = [Digest(each) for each in making.inputs]
-    with archive.objects.local_copies(sources) as files:
-        made = make(engine, record, known, files=files, inputs=sources, back_end=making.back_end)
     then = objects_of(archive, result_ids(known.lineage_id))
+    with archive.objects.local_copies(sources) as files:
+        made = make(
+            engine,
+            record,
+            known,
+            files=files,
+            inputs=sources,
+            patient=_named_then(archive, then.values()),
+            back_end=making.back_end,
+        )
     now = {each: hashlib.sha256(content).hexdigest() for each, content in made.objects.items()}
     changed: list[str] = [
         each for each in result_ids(known.lineage_id) if then.get(each) != now.get(each)
@@ -79,6 +89,12 @@ def remake(archive: Archive, engine: Engine, hub: Hub, *, name: LineageId) -> Re
         changed=tuple(changed),
         objects=len(made.objects),
     )
+
+
+def _named_then(archive: Archive, objects: Iterable[Digest]) -> Patient | None:
+    """Return whom the published objects name; the archive may know more by now."""
+    first = next(iter(objects), None)
+    return None if first is None else read_header(archive.objects.get(first)).patient
 
 
 def _differences(then: Making, now: Making) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from sightline.hub.models import model as model_record
 from sightline.hub.models import models
 from sightline.serve.engine import Engine
 from sightline.serve.making import Made, make, result_id
-from sightline.serve.predicting import new_prediction
+from sightline.serve.predicting import new_prediction, whose_images
 from sightline.values.collection import parse_label
 from sightline.values.identity import LineageId, SeriesUid
 from sightline.values.prediction import Beside, Prediction, ShadowPrediction
@@ -41,7 +41,8 @@ def shadow_series(
         return
     try:
         with archive.objects.local_copies(sources) as files:
-            made = make(engine, record, prediction, files=files, inputs=sources)
+            patient = whose_images(archive, prediction.study_uid, files).patient
+            made = make(engine, record, prediction, files=files, inputs=sources, patient=patient)
         seg = made.objects.get(result_id(prediction.lineage_id, "seg"))
         shadow = ShadowPrediction(
             prediction=dataclasses.replace(prediction, finding=made.finding, making=made.making),

@@ -21,6 +21,8 @@ class Making:
         machine: where it ran, with the number of threads.
         software: name and version of all that had a part in it.
         seconds: how long each step took.
+        patients: rows of the archive: whom the objects name, and whom the images name; empty where
+            nobody looked.
     """
 
     inputs: tuple[str, ...]
@@ -28,11 +30,13 @@ class Making:
     machine: str
     software: dict[str, str]
     seconds: dict[str, float]
+    patients: tuple[int, ...] = ()
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
         """Read what `dataclasses.asdict` made of it and JSON kept."""
-        return cls(**(content | {"inputs": tuple(content["inputs"])}))
+        inputs, patients = tuple(content["inputs"]), tuple(content.get("patients", ()))
+        return cls(**(content | {"inputs": inputs, "patients": patients}))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

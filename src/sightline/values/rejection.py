@@ -36,6 +36,7 @@ class Rejected:
     """One rejected instance of the archive; its bytes are kept.
 
     Attributes:
+        note_uid: empty for a result of ours that was withdrawn without one.
         has_arrived: False for one that its note named before it came.
     """
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from sightline.values.identity import InstanceUid, LineageId, SeriesUid
+from sightline.values.identity import InstanceUid, LineageId, Patient, SeriesUid
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,6 +15,7 @@ class ResultIdentity:
         model_digest: SHA-256 of the weights; empty for something drawn by hand.
         lineage_id: what `sightline trace` resolves; None for something drawn by hand.
         created_at: ISO 8601 in UTC, recorded once, so that a repeat writes the same bytes.
+        patient: whom it is about; None for whom the images name.
     """
 
     instance_uid: InstanceUid
@@ -27,3 +28,4 @@ class ResultIdentity:
     model_digest: str = ""
     lineage_id: LineageId | None = None
     is_research_only: bool = True
+    patient: Patient | None = None
