@@ -27,6 +27,7 @@ from tests.intake.victim import cpu_of_family, memory_kib
 from tests.packages import PUBLISHER, Key
 
 FEWEST, COUNT = 50, 243
+IN_CI = list(HOSTILE)[::4]  # of every kind some: they lie beside each other
 MOST_SECONDS, MOST_GROWN_KIB = 5.0, 64 * 1024
 
 
@@ -55,7 +56,10 @@ def listener() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def kit(tmp_path: Path, listener: socket.socket) -> Kit:
+def kit(tmp_path: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> Kit:
+    # What lies where packages are unpacked is looked at; tests beside this one unpack, too.
+    (tmp_path / "unpacked").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "unpacked"))
     return Kit(tmp_path, listener.getsockname()[1])
 
 
@@ -83,7 +87,8 @@ def state_of(hub: Hub) -> dict[str, object]:
 
 def test_so_many_are_tried() -> None:
     # docs/reference/gates.md says how many, too.
-    assert len(HOSTILE) == COUNT >= FEWEST
+    assert len(HOSTILE) == COUNT
+    assert len(IN_CI) >= FEWEST
 
 
 def test_the_payloads_would_do_harm(kit: Kit, listener: socket.socket) -> None:
@@ -96,10 +101,20 @@ def test_the_payloads_would_do_harm(kit: Kit, listener: socket.socket) -> None:
     listener.accept()[0].close()
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", IN_CI)
 def test_a_hostile_package_is_refused_and_nothing_happens(
     hub: Hub, kit: Kit, listener: socket.socket, name: str
 ) -> None:
+    _try(hub, kit, listener, name)
+
+
+@pytest.mark.gate
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name not in IN_CI])
+def test_so_is_every_other_one(hub: Hub, kit: Kit, listener: socket.socket, name: str) -> None:
+    _try(hub, kit, listener, name)
+
+
+def _try(hub: Hub, kit: Kit, listener: socket.socket, name: str) -> None:
     make, words = HOSTILE[name]
     path = make(kit)
     before = state_of(hub)
