@@ -1,5 +1,6 @@
 """The root of the command: what it lists, loads and says when something is wrong."""
 
+import os
 import subprocess
 import sys
 
@@ -66,3 +67,24 @@ def test_the_data_directory_of_the_command_line_comes_first(run: Run) -> None:
     with_file = run("--data-dir", "elsewhere", "studies", SIGHTLINE_LOG_LEVEL="ERROR")
     assert with_file.returncode == 0
     assert not with_file.stderr
+
+
+@pytest.mark.parametrize(("verb", "gives"), [("train", True), ("verify", True), ("up", False)])
+def test_who_gives_way(verb: str, gives: bool) -> None:
+    code = (
+        "import os, sys\n"
+        "from sightline.cli import main\n"
+        "try:\n"
+        "    main.main()\n"
+        "finally:\n"
+        "    print('nice', os.getpriority(os.PRIO_PROCESS, 0))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, verb, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,
+    )
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    assert done.stdout.splitlines()[-1] == f"nice {19 if gives else before}"

@@ -8,7 +8,6 @@ from rich.progress import Progress
 
 from sightline import extras
 from sightline.cli.context import new_verb, print_table, settings_of
-from sightline.engines.priority import give_way
 from sightline.hub.hub import Hub
 from sightline.hub.models import model
 from sightline.judge.card import figure_words
@@ -32,7 +31,6 @@ def evaluate(
     ] = None,
 ) -> None:
     """Evaluate a model on a locked test split; the evaluation is counted and kept."""
-    give_way()
     settings = settings_of(ctx)
     examinations = extras.load("sightline.train.examine", extra="learn")
     hub = Hub.open(settings)

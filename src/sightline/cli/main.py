@@ -15,9 +15,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from sightline.engines.priority import give_way
 from sightline.errors import SightlineError
 
 _NO_VERBS = {"main", "context", "model_packages"}
+_GIVE_WAY = frozenset({"evaluate", "predict", "reproduce", "train", "verify"})
+"""Verbs that nobody waits for while a study waits. Decided here, where the process is our own."""
 
 
 class LazyVerbs(TyperGroup):
@@ -68,11 +71,18 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Whoever reads by a pipe sees a line when it is printed: a run's number before its end.
         sys.stdout.reconfigure(line_buffering=True)
+    if _verb(sys.argv[1:]) in _GIVE_WAY:
+        give_way()
     try:
         APP(standalone_mode=True)
     except SightlineError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from error
+
+
+def _verb(arguments: list[str]) -> str:
+    """Return the verb among the arguments of a command line; empty for none."""
+    return next((each for each in arguments if each in verb_files()), "")
 
 
 def verb_files() -> dict[str, Path]:

@@ -7,7 +7,6 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from sightline.cli.context import new_verb, settings_of
-from sightline.engines.priority import give_way
 from sightline.hub.collections import count_test_evaluations, version
 from sightline.hub.hub import Hub
 from sightline.hub.models import model
@@ -31,7 +30,6 @@ def predict(
     Stopped at any moment, the same command goes on. Predicting the locked test split is counted as
     an evaluation. Ends with status 1 where a series was refused. Research use only.
     """
-    give_way()
     settings = settings_of(ctx, threads=threads)
     hub = Hub.open(settings)
     record, chosen = model(hub, name), version(hub, on)

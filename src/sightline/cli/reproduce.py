@@ -11,7 +11,6 @@ from sightline.archive.results import published_predictions
 from sightline.archive.studies import lineage_of_instance
 from sightline.cli.context import new_verb, settings_of
 from sightline.cli.train import run_with_progress
-from sightline.engines.priority import give_way
 from sightline.errors import BadSettings, Refused, SightlineError
 from sightline.hub.hub import Hub
 from sightline.hub.models import run as known_run
@@ -54,7 +53,6 @@ def reproduce(
     record of its prediction, and every byte that was published is compared. Ends with status 1
     where something did not come out again.
     """
-    give_way()
     settings = settings_of(ctx)
     if not sample and name.startswith(_RUN):
         _retrain(settings, name, recipe, check=check)

@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sightline import extras
 from sightline.cli.context import new_verb, settings_of
-from sightline.engines.priority import give_way
 from sightline.errors import Refused
 from sightline.hub.hub import Hub
 from sightline.hub.models import run as known_run
@@ -45,7 +44,6 @@ def train(
     resume: Annotated[str | None, typer.Option(help="Go on with a run that was stopped.")] = None,
 ) -> None:
     """Train a recipe on a collection and keep the model with its lineage."""
-    give_way()
     settings = settings_of(ctx, device=device)
     sessions = extras.load("sightline.train.session", extra="learn")
     hub = Hub.open(settings)

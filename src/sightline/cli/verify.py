@@ -12,7 +12,6 @@ from sightline.app.lock import keeping_alone
 from sightline.app.verifying import STEPS, remove_orphans, repair, start_anew, verify
 from sightline.archive.archive import Archive
 from sightline.cli.context import new_verb, print_table, settings_of
-from sightline.engines.priority import give_way
 from sightline.hub.hub import Hub
 from sightline.settings import Settings
 from sightline.values.flaw import Flaw
@@ -46,7 +45,6 @@ def verify_(
     """
     settings = settings_of(ctx)
     archive, hub = Archive.open(settings), Hub.open(settings)
-    give_way()
     try:
         with keeping_alone(settings):
             if from_start:
