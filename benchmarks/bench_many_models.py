@@ -114,7 +114,16 @@ def run(
     made = []
     for record in records:
         inputs = [Digest(hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
-        made.append(make(engine, record, _prediction(record, files), files=files, inputs=inputs))
+        made.append(
+            make(
+                engine,
+                record,
+                _prediction(record, files),
+                files=files,
+                inputs=inputs,
+                patient=None,
+            )
+        )
         if not shares:
             engine.at_hand.forget()
     engine.at_hand.forget()

@@ -181,7 +181,24 @@ class FhirServer:
         return f"{request['url']}/{len(self.resources) + 1}"
 
 
-class Serving:
+class _Serving:
+    """A web server of its own that runs while it is entered."""
+
+    def _serve(self, server: http.server.HTTPServer) -> None:
+        self._http = server
+        self._thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+class Serving(_Serving):
     """A FHIR server that listens until it is left."""
 
     def __init__(self, server: FhirServer, port: int, tls: ssl.SSLContext | None) -> None:
@@ -209,28 +226,19 @@ class Serving:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._http = http.server.ThreadingHTTPServer((HOST, port), Handler)
-        self._http.daemon_threads = True
+        web = http.server.ThreadingHTTPServer((HOST, port), Handler)
+        web.daemon_threads = True
         # A sender that left, or trusted nobody.
-        self._http.handle_error = lambda *_: None  # type: ignore[method-assign]
+        web.handle_error = lambda *_: None  # type: ignore[method-assign]
         scheme = "http"
         if tls is not None:
-            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
+            web.socket = tls.wrap_socket(web.socket, server_side=True)
             scheme = "https"
-        self.url = f"{scheme}://{HOST}:{self._http.server_address[1]}/fhir"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        self.url = f"{scheme}://{HOST}:{web.server_address[1]}/fhir"
+        self._serve(web)
 
 
-class WebService:
+class WebService(_Serving):
     """Keeps path, content type and body of each request, and always answers the same."""
 
     def __init__(self, answer: tuple[int, bytes]) -> None:
@@ -250,18 +258,9 @@ class WebService:
                 pass
 
         self.requests = requests
-        self._http = http.server.HTTPServer((HOST, 0), Handler)
-        self.url = f"http://{HOST}:{self._http.server_address[1]}"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        server = http.server.HTTPServer((HOST, 0), Handler)
+        self.url = f"http://{HOST}:{server.server_address[1]}"
+        self._serve(server)
 
 
 def server_side(certificate: object, key: object) -> ssl.SSLContext:

@@ -76,7 +76,7 @@ def predict(engine: Engine, archive: Archive, record: ModelRecord, inputs: list[
         created_at="2026-01-02T03:04:05+00:00",
     )
     with archive.objects.local_copies(inputs) as files:
-        return make(engine, record, prediction, files=files, inputs=inputs)
+        return make(engine, record, prediction, files=files, inputs=inputs, patient=None)
 
 
 def test_what_models_share_changes_no_byte_of_their_results(

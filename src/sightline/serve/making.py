@@ -21,6 +21,7 @@ from sightline.serve.engine import Engine, Ran, learning
 from sightline.serve.pictures import overlay_picture
 from sightline.serve.routing import recipe_of
 from sightline.serve.triage import triage, triage_answer
+from sightline.values.answer import Answer
 from sightline.values.finding import Finding
 from sightline.values.identity import Digest, InstanceUid, LineageId, Patient, SeriesUid
 from sightline.values.model import ModelRecord
@@ -80,35 +81,46 @@ def make(
         MissingExtra: The host has no learning stack, or the back end does not run here.
         DamagedObject: The weights do not match their digest.
     """
-    recipe, watch = recipe_of(record), _Watch()
+    watch = _Watch()
     series = engine.at_hand.series(inputs, files)
-    part = series.part(_choose(recipe, series.read))
+    part = series.part(_choose(recipe_of(record), series.read))
     watch.note("read")
     ran = engine.ran(record, back_end=back_end)
     watch.note("load")
     said = engine.answer(record, part.volume, back_end=back_end, prepare=part.prepare)
     watch.note("predict")
-    if said.segmentation is None:
-        finding = triage_answer(recipe, said, engine.words(record, said))
-    else:
-        finding = finding_of(recipe, said.segmentation, prediction.lineage_id)
+    finding = _judged(engine, record, said, name=prediction.lineage_id)
     watch.note("measure")
     writer = _Writer(record, prediction, part, patient)
     picture, objects = writer.write(said.segmentation, finding)
     watch.note("write")
-    _log.info(
-        "series_predicted",
-        prediction=prediction.lineage_id,
-        model=record.label,
-        back_end=ran.back_end,
-        **watch.seconds,
-    )
+    _tell(prediction, record, ran, seconds=watch.seconds)
     return Made(
         finding=finding,
         picture=picture,
         objects=objects,
         making=_making(ran, inputs, watch.seconds),
         drawn=said.segmentation,
+    )
+
+
+def _judged(engine: Engine, record: ModelRecord, said: Answer, *, name: LineageId) -> Finding:
+    """Return what an answer comes to by the recipe's rules, drawn or in numbers."""
+    recipe = recipe_of(record)
+    if said.segmentation is None:
+        return triage_answer(recipe, said, engine.words(record, said))
+    return finding_of(recipe, said.segmentation, name)
+
+
+def _tell(
+    prediction: Prediction, record: ModelRecord, ran: Ran, *, seconds: dict[str, float]
+) -> None:
+    _log.info(
+        "series_predicted",
+        prediction=prediction.lineage_id,
+        model=record.label,
+        back_end=ran.back_end,
+        **seconds,
     )
 
 

@@ -11,7 +11,7 @@ from sightline.formats.dicom_file import read_header
 from sightline.hub.hub import Hub
 from sightline.hub.models import model
 from sightline.serve.engine import Engine
-from sightline.serve.making import make, result_ids
+from sightline.serve.making import Made, make, result_ids
 from sightline.values.identity import Digest, LineageId, Patient
 from sightline.values.prediction import Making, Prediction
 
@@ -75,6 +75,16 @@ def remake(archive: Archive, engine: Engine, hub: Hub, *, name: LineageId) -> Re
             patient=_named_then(archive, then.values()),
             back_end=making.back_end,
         )
+    return Remade(
+        prediction=known,
+        differences=_differences(making, made.making),
+        changed=_changed(known, made, then),
+        objects=len(made.objects),
+    )
+
+
+def _changed(known: Prediction, made: Made, then: dict[LineageId, Digest]) -> tuple[str, ...]:
+    """Name what did not come out again."""
     now = {each: hashlib.sha256(content).hexdigest() for each, content in made.objects.items()}
     changed: list[str] = [
         each for each in result_ids(known.lineage_id) if then.get(each) != now.get(each)
@@ -83,12 +93,7 @@ def remake(archive: Archive, engine: Engine, hub: Hub, *, name: LineageId) -> Re
         changed.append("finding")
     if hashlib.sha256(made.picture).hexdigest() != known.picture_digest:
         changed.append("picture")
-    return Remade(
-        prediction=known,
-        differences=_differences(making, made.making),
-        changed=tuple(changed),
-        objects=len(made.objects),
-    )
+    return tuple(changed)
 
 
 def _named_then(archive: Archive, objects: Iterable[Digest]) -> Patient | None:

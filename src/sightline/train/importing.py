@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import yaml
+from torch import nn
 
 from sightline import clock, log
 from sightline.errors import Refused
@@ -105,11 +106,7 @@ def enter_brought(
     """
     plan = _with_our_names(brought.plan)
     chosen = recipe_for(plan, name, recipe or _their_recipe(brought))
-    network_kind = NETWORKS.get(plan.network)
-    with torch.random.fork_rng():
-        torch.manual_seed(_SEED)
-        network = network_kind.build(plan)
-    report = fit_tensors(network, brought.tensors, kind=network_kind)
+    network, report = _filled(plan, brought)
     _check_whole(report, is_partial=is_partial)
     weights = weights_bytes(network, plan.classes)
     manifest = ModelManifest(
@@ -118,17 +115,35 @@ def enter_brought(
         classes=plan.classes,
         weights_digest=hashlib.sha256(weights).hexdigest(),
     )
-    facts = {
+    made = enter_foreign(
+        hub,
+        name,
+        manifest,
+        weights=weights,
+        facts=_facts(source, brought),
+        report=report,
+        vouched=vouched,
+    )
+    return Imported(model=made, source=source, report=report, notes=(*brought.notes, *_hint(plan)))
+
+
+def _filled(plan: Plan, brought: Brought) -> tuple[nn.Module, LayerReport]:
+    """Build the network of a plan, with the weights that fit into it."""
+    kind = NETWORKS.get(plan.network)
+    with torch.random.fork_rng():
+        torch.manual_seed(_SEED)
+        network = kind.build(plan)
+    return network, fit_tensors(network, brought.tensors, kind=kind)
+
+
+def _facts(source: str, brought: Brought) -> dict[str, Any]:
+    """Return where weights came from, as a run keeps it."""
+    return {
         "source": source,
         "origin": brought.origin,
         "files": {path.name: _digest(path) for path in brought.files},
         "notes": list(brought.notes),
     }
-    made = enter_foreign(
-        hub, name, manifest, weights=weights, facts=facts, report=report, vouched=vouched
-    )
-    notes = (*brought.notes, *_hint(plan))
-    return Imported(model=made, source=source, report=report, notes=notes)
 
 
 def enter_foreign(
