@@ -34,6 +34,10 @@ class Marker(Engine):
         super().__init__(hub, threads=1)
         self.given: list[Volume] = []
 
+    @staticmethod
+    def familiar(_record: ModelRecord, _digest: str | None = None) -> tuple[str, None]:
+        return "", None
+
     def ran(self, record: ModelRecord, *, back_end: str = "") -> Ran:
         return Ran(back_end=back_end, machine=record.name, software={"marker": "1"})
 

@@ -41,6 +41,10 @@ class Painter(Engine):
         super().__init__(hub, threads=1)
         self.rows: dict[str, slice | None] = {}
 
+    @staticmethod
+    def familiar(_record: ModelRecord, _digest: str | None = None) -> tuple[str, None]:
+        return "", None
+
     def ran(self, record: ModelRecord, *, back_end: str = "") -> Ran:
         return Ran(back_end=back_end, machine=record.name, software={"painter": "1"})
 

@@ -255,7 +255,7 @@ def _finish(connection: sa.Connection, prediction: Prediction) -> None:
             state="published",
             problem="",
             priority=finding.priority if finding else 0,
-            words=finding.words if finding else "",
+            words=finding.line if finding else "",
             finding=dataclasses.asdict(finding) if finding else None,
             picture_digest=prediction.picture_digest,
             making=dataclasses.asdict(prediction.making) if prediction.making else None,

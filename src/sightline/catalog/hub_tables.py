@@ -154,6 +154,17 @@ TRIAL = sa.Table(
     sa.Column("created_at", sa.String, nullable=False),
 )
 
+FAMILIAR = sa.Table(
+    "familiar",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("model_id", sa.ForeignKey("model.lineage_id"), nullable=False, index=True),
+    sa.Column("version_id", sa.ForeignKey("collection_version.lineage_id"), nullable=False),
+    # An object of the hub; of several of a model the newest counts.
+    sa.Column("digest", sa.String, nullable=False),
+    sa.Column("created_at", sa.String, nullable=False),
+)
+
 EVALUATION = sa.Table(
     "evaluation",
     METADATA,

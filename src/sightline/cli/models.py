@@ -3,15 +3,18 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from sightline import extras
 from sightline.archive.archive import Archive
 from sightline.cli import model_packages
 from sightline.cli.context import new_verb, print_table, settings_of
 from sightline.errors import BadSettings
+from sightline.hub.familiar import familiar_now, read_familiar
 from sightline.hub.hub import Hub
 from sightline.hub.models import evaluations, model, models, releases, run
 from sightline.hub.packages import package_of
@@ -26,6 +29,7 @@ from sightline.serve.releasing import shadow as shadow_model
 from sightline.serve.trying import try_on_collection
 from sightline.store.durable import write_durably
 from sightline.values.evaluation import Evaluation
+from sightline.values.model import ModelRecord
 from sightline.values.trial import Trial
 
 APP = new_verb(
@@ -70,6 +74,7 @@ def show(ctx: typer.Context, name: Name) -> None:
         "run": chosen.run_id,
         "elsewhere": run(hub, chosen.run_id).record.get("elsewhere"),
         "weights": chosen.weights_digest,
+        "familiar_with": _familiar_with(hub, chosen),
         "evaluations": [
             {"collection": e.collection, "split": e.split, **e.content}
             for e in evaluations(hub, chosen.lineage_id)
@@ -82,6 +87,15 @@ def show(ctx: typer.Context, name: Name) -> None:
         ],
     }
     print(json.dumps(content, indent=2))
+
+
+def _familiar_with(hub: Hub, chosen: ModelRecord) -> dict[str, Any] | None:
+    """Say what a model is familiar with, without the numbers."""
+    digest = familiar_now(hub, chosen.lineage_id)
+    if digest is None:
+        return None
+    known = read_familiar(hub, digest)
+    return {"series": known.series, "scanners": list(known.scanners), "object": digest}
 
 
 @APP.command()
@@ -177,6 +191,34 @@ def _tell_trial(trial: Trial) -> None:
         f"{trial.back_end:20}{trial.window_s:8.3f} s a window, agreement {trial.agreement:.4f}, "
         f"ready after {trial.ready_s:.1f} s"
     )
+
+
+@APP.command()
+def familiarize(
+    ctx: typer.Context,
+    name: Name,
+    on: Annotated[
+        str, typer.Option(help="A collection, NAME@N or NAME, of series that the model is for.")
+    ],
+) -> None:
+    """Let a model learn what its series look like, so that others are shown with a caution.
+
+    Every training here does that by itself; a model from elsewhere, or of an earlier version, takes
+    this. The locked test split is left alone. Results that are there stay as they are.
+    """
+    hub = Hub.open(settings_of(ctx))
+    chosen = model(hub, name)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("series")
+        known = extras.load("sightline.train.familiarity", extra="learn").familiarize(
+            hub,
+            chosen,
+            on,
+            on_done=lambda count, total: progress.update(bar, completed=count, total=total),
+        )
+    scanners = ", ".join(known.scanners) or "not recorded"
+    print(f"{chosen.label} is familiar with {known.series} series; scanners: {scanners}")
 
 
 @APP.command("import")

@@ -30,7 +30,7 @@ def list_(
     rows = [
         (
             *(each.lineage_id, each.model, each.collection, each.split),
-            *(each.subject_id, each.series_uid, each.finding.priority, each.finding.words),
+            *(each.subject_id, each.series_uid, each.finding.priority, each.finding.line),
         )
         for each in predictions(hub, model_id=model_id, label=on or None)
     ]

@@ -23,6 +23,7 @@ from sightline.formats.result_items import (
     NOTICE,
     Group,
     Number,
+    caution_lines,
     decimal,
     groups_of,
     model_of,
@@ -178,7 +179,8 @@ class _Transaction:
         }
 
     def _report(self, observations: list[Resource]) -> Resource:
-        conclusion = _clean(f"{NOTICE} {self._result.finding.words}")
+        said = [NOTICE, self._result.finding.words, *caution_lines(self._result.finding)]
+        conclusion = _clean(" ".join(said))
         narrative = f'<div xmlns="http://www.w3.org/1999/xhtml">{html.escape(conclusion)}</div>'
         return {
             "resourceType": "DiagnosticReport",

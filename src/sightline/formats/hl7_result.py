@@ -16,6 +16,7 @@ from sightline.formats.result_items import (
     FINDING,
     IMAGING_STUDY,
     NOTICE,
+    caution_lines,
     decimal,
     groups_of,
     name_groups,
@@ -128,6 +129,8 @@ class _Item:
 def _items(result: ClinicalResult) -> Iterator[_Item]:
     yield _Item(kind="TX", code=COMMENT, value=NOTICE)
     yield _Item(kind="TX", code=FINDING, value=_text(result.finding.words))
+    for number, line in enumerate(caution_lines(result.finding), start=1):
+        yield _Item(kind="TX", code=COMMENT, value=_text(line), part=f"CAUTION{number}")
     for number, group in enumerate(groups_of(result.finding), start=1):
         # CWE.9 is the name as the model has it.
         named = f"{_coded(meaning_of(group.class_name).kind)}^^^^^^{escaped(group.class_name)}"

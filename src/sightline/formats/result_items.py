@@ -70,6 +70,11 @@ def groups_of(finding: Finding) -> list[Group]:
     return measured + probable
 
 
+def caution_lines(finding: Finding) -> list[str]:
+    """Say why a finding is to be taken with caution, a sentence each."""
+    return [f"CAUTION: {each}." for each in finding.cautions]
+
+
 def origin_of(result: ClinicalResult) -> list[tuple[Code, str]]:
     """Return what a result was made by and of, and the objects it was published as."""
     prediction = result.prediction

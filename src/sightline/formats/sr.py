@@ -13,6 +13,7 @@ from sightline.errors import BadFile
 from sightline.formats.class_codes import LONG_AXIS, PARTS, VOLUME, meaning_of
 from sightline.formats.dicom_dataset import broken_values_are_not_dicom, open_dataset
 from sightline.formats.dicom_file import read_header
+from sightline.formats.result_items import caution_lines
 from sightline.formats.result_object import (
     MANUFACTURER,
     RESEARCH_ONLY,
@@ -42,6 +43,7 @@ class Report:
 
     Attributes:
         words: the finding in a line; without the research mark.
+        cautions: why it is to be taken with caution, a sentence each.
         device: name of the model.
         model_version: `NAME@N`.
         seg_uid: SOP Instance UID of the segmentation that was measured.
@@ -49,6 +51,7 @@ class Report:
 
     measurements: tuple[Measurement, ...]
     words: str
+    cautions: tuple[str, ...]
     device: str
     model_version: str
     seg_uid: str
@@ -78,7 +81,7 @@ def write_sr(finding: Finding, sources: Sources, seg: bytes, *, identity: Result
             imaging_measurements=_groups(finding, seg, identity),
             title=codes.DCM.ImagingMeasurementReport,
         )
-        report[0].ContentSequence.append(_comment(finding, identity))
+        report[0].ContentSequence.extend(_comments(finding, identity))
         dataset = hd.sr.Comprehensive3DSR(
             evidence=[*sources.images, segmentation],
             content=report[0],
@@ -108,7 +111,8 @@ def read_sr(content: bytes) -> Report:
         if not isinstance(report, hd.sr.MeasurementReport):
             raise BadFile("no measurement report", hint="Give a report that Sightline published.")
         groups = report.get_volumetric_roi_measurement_groups()
-        comment = next(item.value for item in report[0].ContentSequence if item.name == _COMMENT)
+        said = [str(item.value) for item in report[0].ContentSequence if item.name == _COMMENT]
+        comment, *cautions = said
         maker = next(
             item
             for item in dataset.ContributingEquipmentSequence
@@ -116,11 +120,12 @@ def read_sr(content: bytes) -> Report:
         )
         return Report(
             measurements=tuple(_read_measurement(group) for group in groups),
-            words=str(comment).removeprefix(_MARK),
+            words=comment.removeprefix(_MARK),
+            cautions=tuple(cautions),
             device=str(maker.ManufacturerModelName),
             model_version=str(maker.SoftwareVersions),
             seg_uid=_seg_uid(groups),
-            is_research_only=str(comment).startswith(RESEARCH_ONLY),
+            is_research_only=comment.startswith(RESEARCH_ONLY),
         )
 
 
@@ -137,13 +142,15 @@ def _device(identity: ResultIdentity) -> hd.sr.ObserverContext:
     )
 
 
-def _comment(finding: Finding, identity: ResultIdentity) -> hd.sr.TextContentItem:
+def _comments(finding: Finding, identity: ResultIdentity) -> list[hd.sr.TextContentItem]:
+    """Write the finding in a line, and then why it is to be taken with caution."""
     mark = _MARK if identity.is_research_only else ""
-    return hd.sr.TextContentItem(
-        name=_COMMENT,
-        value=f"{mark}{finding.words}",
-        relationship_type=hd.sr.RelationshipTypeValues.CONTAINS,
-    )
+    return [
+        hd.sr.TextContentItem(
+            name=_COMMENT, value=text, relationship_type=hd.sr.RelationshipTypeValues.CONTAINS
+        )
+        for text in (f"{mark}{finding.words}", *caution_lines(finding))
+    ]
 
 
 def _groups(

@@ -69,6 +69,19 @@ def masks_of(hub: Hub, series_uids: Sequence[str]) -> dict[str, StoredArray]:
     return {uid: hub.array(digest) for uid, digest in found.items()}
 
 
+def scanners_of(hub: Hub, series_uids: Sequence[str]) -> dict[str, str]:
+    """Return manufacturer and model of some series; one whose model is not recorded has none."""
+    found: dict[str, str] = {}
+    with hub.database.read() as connection:
+        for first in range(0, len(series_uids), _MOST_ASKED):
+            asked = series_uids[first : first + _MOST_ASKED]
+            for row in connection.execute(sa.select(SERIES).where(SERIES.c.uid.in_(asked))):
+                if row.manufacturer_model:
+                    facts = Facts(manufacturer=row.manufacturer, model=row.manufacturer_model)
+                    found[row.uid] = facts.scanner
+    return found
+
+
 def count_by_scanner(hub: Hub, series_uids: Sequence[str]) -> dict[str, int]:
     """Count the subjects of some series by manufacturer and model, most first."""
     subjects: dict[str, set[str]] = {}

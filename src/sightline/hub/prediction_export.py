@@ -73,7 +73,7 @@ def _rows(each: HubPrediction, place: str) -> list[tuple[object, ...]]:
     finding = each.finding
     head = (
         *(each.lineage_id, each.model, each.collection, each.split, each.subject_id),
-        *(each.series_uid, finding.priority, finding.words),
+        *(each.series_uid, finding.priority, finding.line),
     )
     return [
         (

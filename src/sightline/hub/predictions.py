@@ -13,7 +13,7 @@ from sightline.hub.collections import version as collection_version
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import node_of, record
 from sightline.values.collection import CollectionVersion
-from sightline.values.finding import Finding, Measurement
+from sightline.values.finding import Finding
 from sightline.values.identity import HubSeriesUid, LineageId, SubjectId
 from sightline.values.model import ModelRecord
 from sightline.values.prediction import HubPrediction
@@ -123,7 +123,6 @@ def _query() -> sa.Select[Any]:
 
 
 def _prediction(row: sa.Row[Any]) -> HubPrediction:
-    measured = tuple(Measurement(**each) for each in row.finding["measurements"])
     return HubPrediction(
         lineage_id=LineageId(row.lineage_id),
         model_id=LineageId(row.model_id),
@@ -134,6 +133,6 @@ def _prediction(row: sa.Row[Any]) -> HubPrediction:
         split=row.split,
         volume_digest=row.volume_digest,
         mask_digest=row.mask_digest,
-        finding=Finding(**(row.finding | {"measurements": measured})),
+        finding=Finding.from_json(row.finding),
         created_at=row.created_at,
     )

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sightline.catalog.hub_tables import (
     ANNOTATION,
     COLLECTION_MEMBER,
+    FAMILIAR,
     INSTANCE,
     MODEL,
     PREDICTION,
@@ -19,7 +20,7 @@ from sightline.store.seals import verify_seal
 from sightline.store.verifying import verify_part
 from sightline.values.flaw import Flaw, FlawKind
 
-OBJECTS = (INSTANCE.c.digest, MODEL.c.weights_digest)
+OBJECTS = (INSTANCE.c.digest, MODEL.c.weights_digest, FAMILIAR.c.digest)
 """Every column that names an object of the hub."""
 
 ARRAYS = (

@@ -1,6 +1,7 @@
 """The series that was looked at last: several models of a study share what is read of it."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from sightline.engines.limited import Limits
 from sightline.formats.dicom_file import read_header
 from sightline.formats.dicom_image import SeriesGrid, SeriesVolumes, read_volumes
 from sightline.formats.result_object import Sources, read_sources
+from sightline.values.evaluation import Facts
 from sightline.values.identity import Digest
+from sightline.values.likeness import Likeness
 from sightline.values.volume import Volume
 
 
@@ -23,12 +26,14 @@ class Part:
         grid: where its slices lie in the files.
         sources: the headers of those files.
         prepare: makes of the volume what a network sees, once for all that want the same.
+        likeness: says what the volume looks like.
     """
 
     volume: Volume
     grid: SeriesGrid
     sources: Sources
     prepare: Callable[..., Any]
+    likeness: Callable[[], Likeness]
 
 
 class Series:
@@ -49,11 +54,15 @@ class Series:
         """
         if number not in self._parts:
             grid = self.read.grids[number]
+            volume = self.read.volumes[number].evened()
+            sources = read_sources([self._files[file] for file in grid.files])
+            likeness_of = extras.load("sightline.prepare.likeness", extra="learn").likeness_of
             self._parts[number] = Part(
-                volume=self.read.volumes[number].evened(),
+                volume=volume,
                 grid=grid,
-                sources=read_sources([self._files[file] for file in grid.files]),
+                sources=sources,
                 prepare=extras.load("sightline.prepare.image", extra="learn").KeptImages(),
+                likeness=functools.cache(lambda: likeness_of(volume, _scanner(sources))),
             )
         return self._parts[number]
 
@@ -86,3 +95,12 @@ class AtHand:
     def forget(self) -> None:
         """Let the series go."""
         self._series = None
+
+
+def _scanner(sources: Sources) -> str:
+    """Name the scanner as the hub does; empty where its model is not told."""
+    header = sources.images[0]
+    maker, model = (
+        str(header.get(name) or "").strip() for name in ("Manufacturer", "ManufacturerModelName")
+    )
+    return Facts(manufacturer=maker, model=model).scanner if model else ""

@@ -7,11 +7,13 @@ from sightline import clock, log
 from sightline.errors import BadFile, DamagedObject, UnsoundSeries
 from sightline.hub.admission import keep_mask
 from sightline.hub.collections import note_test_evaluation
+from sightline.hub.facts import scanners_of
 from sightline.hub.hub import Hub, new_id
 from sightline.hub.predictions import add_prediction, mask_drawn_before, predictions
 from sightline.hub.volumes import read_volume
 from sightline.hub.withdrawal import withdrawn_series
-from sightline.serve.engine import Engine
+from sightline.judge.familiarity import cautions_of
+from sightline.serve.engine import Engine, learning
 from sightline.serve.making import finding_of, unfit
 from sightline.serve.routing import recipe_of
 from sightline.values.collection import SPLITS, CollectionVersion, Member, Split
@@ -107,6 +109,12 @@ def _predict(
     earlier = mask_drawn_before(hub, record.lineage_id, member.volume_digest)
     drawn = _drawn_before(hub, earlier, volume) if earlier else engine.predict(record, volume)
     prediction_id = new_id("prediction")
+    finding = finding_of(recipe, drawn, prediction_id)
+    _, known = engine.familiar(record)
+    if known is not None:
+        scanner = scanners_of(hub, [member.series_uid]).get(member.series_uid, "")
+        likeness = learning("sightline.prepare.likeness").likeness_of(volume, scanner)
+        finding = dataclasses.replace(finding, cautions=cautions_of(known, likeness))
     return HubPrediction(
         lineage_id=prediction_id,
         model_id=record.lineage_id,
@@ -117,7 +125,7 @@ def _predict(
         split=member.split,
         volume_digest=member.volume_digest,
         mask_digest=keep_mask(hub, drawn),
-        finding=finding_of(recipe, drawn, prediction_id),
+        finding=finding,
         created_at=clock.now().isoformat(),
     )
 

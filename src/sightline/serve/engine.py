@@ -6,12 +6,15 @@ from types import ModuleType
 from typing import Any, Self
 
 from sightline import extras, log
+from sightline.hub.familiar import familiar_now, read_familiar
 from sightline.hub.hub import Hub
 from sightline.hub.models import keep_trials, trials
 from sightline.serve.at_hand import AtHand
 from sightline.serve.resident import Resident, budget_of
 from sightline.settings import LEAST_AGREEMENT, Settings
 from sightline.values.answer import Answer
+from sightline.values.identity import Digest
+from sightline.values.likeness import Familiar
 from sightline.values.model import ModelRecord
 from sightline.values.trial import Trial, picked
 from sightline.values.volume import Segmentation, Volume
@@ -65,6 +68,7 @@ class Engine:
         self._threads = threads
         self._least_agreement = least_agreement
         self._resident: Resident[Any] = Resident(budget_of(memory_gb))
+        self._familiar: dict[Digest, Familiar] = {}
         self.at_hand = AtHand()
 
     @classmethod
@@ -162,6 +166,26 @@ class Engine:
         if chosen is None:
             raise AssertionError("a model agrees with itself")
         return chosen
+
+    def familiar(
+        self, record: ModelRecord, digest: str | None = None
+    ) -> tuple[str, Familiar | None]:
+        """Return what a model is familiar with, and which object says so.
+
+        Args:
+            record: the model.
+            digest: the object that counted once, empty where none did; None for what counts now.
+
+        Raises:
+            DamagedObject: The object does not match its digest.
+            UnknownName: It is gone.
+        """
+        wanted = familiar_now(self._hub, record.lineage_id) if digest is None else Digest(digest)
+        if not wanted:
+            return "", None
+        if wanted not in self._familiar:
+            self._familiar[wanted] = read_familiar(self._hub, wanted)
+        return wanted, self._familiar[wanted]
 
     def words(self, record: ModelRecord, said: Answer) -> str:
         """Say an answer of a model in a line, as its task does.

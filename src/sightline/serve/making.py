@@ -16,13 +16,14 @@ from sightline.formats.sc import write_sc
 from sightline.formats.seg import write_seg_on
 from sightline.formats.slice_picture import png
 from sightline.formats.sr import write_sr
+from sightline.judge.familiarity import cautions_of
 from sightline.serve.at_hand import Part
 from sightline.serve.engine import Engine, Ran, learning
 from sightline.serve.pictures import overlay_picture
 from sightline.serve.routing import recipe_of
 from sightline.serve.triage import triage, triage_answer
 from sightline.values.answer import Answer
-from sightline.values.finding import Finding
+from sightline.values.finding import UNFAMILIAR, Finding
 from sightline.values.identity import Digest, InstanceUid, LineageId, Patient, SeriesUid
 from sightline.values.model import ModelRecord
 from sightline.values.prediction import Making, Prediction
@@ -63,7 +64,7 @@ def make(
     files: list[Path],
     inputs: list[Digest],
     patient: Patient | None,
-    back_end: str = "",
+    then: Making | None = None,
 ) -> Made:
     """Predict a series and write what is to be published of it.
 
@@ -74,22 +75,27 @@ def make(
         files: the instances of the series.
         inputs: their digests.
         patient: whom the objects name; None for whom the images name.
-        back_end: that runs the network; empty for the one that was picked.
+        then: how it was made once, for making it again by the same back end and held against the
+            same; None for making it as it is made now.
 
     Raises:
         BadFile: The series is no volume that the model can take.
         MissingExtra: The host has no learning stack, or the back end does not run here.
-        DamagedObject: The weights do not match their digest.
+        DamagedObject: The weights, or what the model is familiar with, do not match their digest.
     """
     watch = _Watch()
     series = engine.at_hand.series(inputs, files)
     part = series.part(_choose(recipe_of(record), series.read))
     watch.note("read")
+    back_end = then.back_end if then else ""
     ran = engine.ran(record, back_end=back_end)
     watch.note("load")
     said = engine.answer(record, part.volume, back_end=back_end, prepare=part.prepare)
     watch.note("predict")
     finding = _judged(engine, record, said, name=prediction.lineage_id)
+    held_to, known = engine.familiar(record, then.familiar if then else None)
+    if known is not None:
+        finding = dataclasses.replace(finding, cautions=cautions_of(known, part.likeness()))
     watch.note("measure")
     writer = _Writer(record, prediction, part, patient)
     picture, objects = writer.write(said.segmentation, finding)
@@ -99,7 +105,7 @@ def make(
         finding=finding,
         picture=picture,
         objects=objects,
-        making=_making(ran, inputs, watch.seconds),
+        making=dataclasses.replace(_making(ran, inputs, watch.seconds), familiar=held_to),
         drawn=said.segmentation,
     )
 
@@ -212,12 +218,15 @@ class _Writer:
     ) -> tuple[bytes, dict[LineageId, bytes]]:
         """Write the picture as PNG and SC, and SEG and SR where something can be drawn."""
         volume = self.part.volume
+        caution = UNFAMILIAR if finding.cautions else ""
         if drawn is None:
             # An answer in numbers has no outlines; its words stand on the picture.
-            picture = overlay_picture(volume, _nothing_drawn(volume), footer=finding.words)
+            nothing = _nothing_drawn(volume)
+            picture = overlay_picture(volume, nothing, footer=finding.words, caution=caution)
             results = {}
         else:
-            picture = overlay_picture(volume, drawn, footer=self.record.label)
+            footer = self.record.label
+            picture = overlay_picture(volume, drawn, footer=footer, caution=caution)
             results = self._write_drawn(drawn, finding)
         sc = write_sc(picture, self.part.sources, identity=self._identity("sc"))
         return png(picture), results | {self._id("sc"): sc}

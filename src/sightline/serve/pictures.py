@@ -18,8 +18,16 @@ _LONGEST_SIDE = 512
 _BAND = 22
 
 
-def overlay_picture(volume: Volume, segmentation: Segmentation, *, footer: str) -> Picture:
+def overlay_picture(
+    volume: Volume, segmentation: Segmentation, *, footer: str, caution: str = ""
+) -> Picture:
     """Draw the outlines of every class on the slice that holds most of them.
+
+    Args:
+        volume: what was looked at.
+        segmentation: what was drawn on it.
+        footer: a few words.
+        caution: why it is to be taken with caution, in a few words; empty where it is not.
 
     Returns:
         RGB, (rows, columns, 3), with `RESEARCH USE ONLY` and `footer` burned in.
@@ -34,10 +42,12 @@ def overlay_picture(volume: Volume, segmentation: Segmentation, *, footer: str) 
     labels = resized_mask(segmentation.mask[chosen], size)
     for number in range(1, len(segmentation.classes) + 1):
         pixels[outline(labels == number)] = colour(number)
-    return _with_words(pixels, segmentation, footer=footer)
+    return _with_words(pixels, segmentation, footer=footer, caution=caution)
 
 
-def _with_words(pixels: Picture, segmentation: Segmentation, *, footer: str) -> Picture:
+def _with_words(
+    pixels: Picture, segmentation: Segmentation, *, footer: str, caution: str
+) -> Picture:
     rows, columns, _ = pixels.shape
     canvas = Image.new("RGB", (columns, rows + 2 * _BAND))
     canvas.paste(Image.fromarray(pixels), (0, _BAND))
@@ -49,6 +59,11 @@ def _with_words(pixels: Picture, segmentation: Segmentation, *, footer: str) -> 
         words = name.replace("_", " ")
         draw.text((left, rows + _BAND + 3), words, fill=colour(number), font=font)
         left += draw.textlength(words, font=font) + 14
+    if caution:
+        words = f"CAUTION: {caution}"
+        draw.text(
+            (6, _BAND + 4), words, fill=(255, 120, 100), font=font, stroke_width=2, stroke_fill=0
+        )
     right = columns - draw.textlength(footer, font=font) - 6
     draw.text((max(right, 150), 3), footer, fill=(200, 200, 200), font=font)
     return np.array(canvas)

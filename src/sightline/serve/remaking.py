@@ -73,7 +73,7 @@ def remake(archive: Archive, engine: Engine, hub: Hub, *, name: LineageId) -> Re
             files=files,
             inputs=sources,
             patient=_named_then(archive, then.values()),
-            back_end=making.back_end,
+            then=making,
         )
     return Remade(
         prediction=known,

@@ -25,6 +25,7 @@ from sightline.networks.weights import load_tensors
 from sightline.predict.engine import set_threads
 from sightline.predict.model import Model, ModelManifest, weights_bytes
 from sightline.train.evaluate import evaluate
+from sightline.train.familiarity import become_familiar
 from sightline.train.folds import Fold
 from sightline.train.learner import Tensors
 from sightline.train.material import splits
@@ -188,6 +189,7 @@ def _kept(
         made = add_model(
             hub, session.recipe.name, run_id=session.run_id, weights=weights, manifest=manifest
         )
+        become_familiar(hub, made, session.collection, is_cross=True)
         finish_run(hub, session.run_id, record)
     except OSError as error:
         raise NotKept(

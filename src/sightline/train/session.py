@@ -23,6 +23,7 @@ from sightline.settings import Settings
 from sightline.train.budget import Budget
 from sightline.train.device import device_named, thread_count
 from sightline.train.environment import code_facts, environment
+from sightline.train.familiarity import become_familiar
 from sightline.train.fingerprint import take_fingerprint
 from sightline.train.folds import Fold
 from sightline.train.material import examples, learnable, naming_damage, needed, splits
@@ -283,6 +284,7 @@ def train(
             weights=fitted.weights,
             manifest=fitted.manifest.to_json(),
         )
+        become_familiar(hub, made, session.collection, is_cross=session.fold is not None)
         finish_run(hub, session.run_id, fitted.record)
     except OSError as error:
         raise NotKept(

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any, Self
 
+UNFAMILIAR = "unlike what the model learnt from"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
@@ -38,19 +40,28 @@ class Finding:
         priority: 0 routine, 1 soon, 2 urgent; from the recipe's triage rules.
         words: the line shown in the worklist.
         probabilities: of a model that answers by them; an earlier version kept none.
+        cautions: in which way the series is unlike what the model learnt from, a line each.
     """
 
     priority: int
     words: str
     measurements: tuple[Measurement, ...]
     probabilities: tuple[Probability, ...] = ()
+    cautions: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The words, and whether they are to be taken with caution."""
+        return f"{self.words} (caution: {UNFAMILIAR})" if self.cautions else self.words
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
         """Read what `dataclasses.asdict` made of it and JSON kept."""
         measurements = tuple(Measurement(**each) for each in content["measurements"])
         probabilities = tuple(Probability(**each) for each in content.get("probabilities", ()))
-        return cls(**(content | {"measurements": measurements, "probabilities": probabilities}))
+        cautions = tuple(content.get("cautions", ()))
+        said = {"measurements": measurements, "probabilities": probabilities, "cautions": cautions}
+        return cls(**(content | said))
 
     def repeats(self, then: Self) -> bool:
         """Tell whether this says what an earlier one said, as far as that was kept."""

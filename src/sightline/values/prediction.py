@@ -23,6 +23,7 @@ class Making:
         seconds: how long each step took.
         patients: rows of the archive: whom the objects name, and whom the images name; empty where
             nobody looked.
+        familiar: object of the hub: what the series was held against; empty where nothing was.
     """
 
     inputs: tuple[str, ...]
@@ -31,6 +32,7 @@ class Making:
     software: dict[str, str]
     seconds: dict[str, float]
     patients: tuple[int, ...] = ()
+    familiar: str = ""
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
