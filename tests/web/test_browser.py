@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from sightline.archive.receiving import keep
+from sightline.archive.results import prediction
 from sightline.phantoms.chest import chest_ct
 from sightline.phantoms.people import visit
 from sightline.phantoms.series import write_series
@@ -19,6 +20,7 @@ from sightline.values.arrival import Source
 from sightline.values.geometry import Geometry
 from sightline.web.viewer import has_viewer
 from tests.instances import ROOT, STUDY, part10_of, slice_of
+from tests.source_kinds import KINDS, add_drawing_of_any, publish_on, receive
 from tests.web.stage import Served, Stage, finding_of
 from tests.web.test_quarantine_pages import fill
 
@@ -281,6 +283,42 @@ def test_the_viewer_shows_the_segmentation(served: Served, watched: Watched) -> 
     watched.picture("viewer-mpr")
     assert watched.errors == []
     assert watched.outside(served.url) == []
+
+
+@pytest.mark.skipif(
+    not has_viewer(), reason="the OHIF viewer was not fetched: python3 tools/fetch_ohif.py"
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_viewer_shows_results_on_every_kind_of_series(
+    stage: Stage, empty_url: str, watched: Watched, kind: str
+) -> None:
+    written = KINDS[kind](stage.folder / "source")
+    receive(stage.archive, written)
+    record = add_drawing_of_any(stage.hub, stage.folder)
+    name = publish_on(stage.archive, stage.hub, record, written)
+    page = watched.page
+    watched.open(f"{empty_url}/studies/{written.study_uid}")
+    page.get_by_role("link", name="Open in viewer").click()
+    finding = prediction(stage.archive, name).finding
+    assert finding is not None
+    drawn = [each.class_name for each in finding.measurements if each.components]
+    assert drawn
+    for class_name in drawn:
+        label = page.get_by_text(class_name, exact=True)
+        expect(label).to_be_visible(timeout=VIEWER_TIMEOUT_MS)
+    # What is no image lies in the list of series.
+    for described in ("SEG", "SR", "SC"):
+        series = page.get_by_text(f"RESEARCH USE ONLY {record.label} {described}").first
+        expect(series).to_be_visible(timeout=VIEWER_TIMEOUT_MS)
+    page.wait_for_timeout(1500)
+    pixels = np.asarray(Image.open(watched.picture(f"viewer-{kind}")).convert("RGB"), dtype=int)
+    image = pixels[60:860, 320:1140]
+    colourful = image.max(axis=2) - image.min(axis=2) > 40
+    grey = (image.max(axis=2) - image.min(axis=2) < 8) & (image[..., 0] > 40)
+    assert colourful.sum() > 100
+    assert grey.sum() > 1000
+    assert watched.errors == []
+    assert watched.outside(empty_url) == []
 
 
 @pytest.mark.gate
