@@ -49,20 +49,26 @@ def mask_of(number: int) -> np.ndarray:
 
 
 def study_of(
-    number: int, folder: Path, *, subject: int | None = None, manufacturer: str = "Alpha"
+    number: int,
+    folder: Path,
+    *,
+    subject: int | None = None,
+    manufacturer: str = "Alpha",
+    drawn: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> DeidentifiedStudy:
-    """Make a study that looks as if it had passed the door."""
+    """Make a study that looks as if it had passed the door; `drawn` is an image and its mask."""
+    voxels, mask = drawn or (voxels_of(number), mask_of(number))
     uid = f"2.25.{1000 + number}"
     subject_id = SubjectId(f"S-{number if subject is None else subject:010d}")
-    images = [_slice(number, k, manufacturer) for k in range(SHAPE[0])]
+    images = [_slice(number, k, manufacturer, each) for k, each in enumerate(voxels)]
     sources = []
     for k, content in enumerate(images):
         path = folder / f"{number}-{k}.dcm"
         path.write_bytes(content)
         sources.append(path)
-    drawn = Segmentation(
-        mask=mask_of(number),
-        geometry=Geometry.from_affine(SHAPE, AFFINE),
+    segmentation = Segmentation(
+        mask=mask,
+        geometry=Geometry.from_affine(mask.shape, AFFINE),
         classes=CLASSES,
         author="reader-1",
     )
@@ -74,7 +80,7 @@ def study_of(
         author="reader-1",
         created_at="2026-01-02T03:04:05+00:00",
     )
-    seg = write_seg(drawn, sources, identity=identity, is_manual=True)
+    seg = write_seg(segmentation, sources, identity=identity, is_manual=True)
     series = HubSeriesUid(f"{uid}.1")
     instances = [
         DeidentifiedInstance(
@@ -186,14 +192,14 @@ def evaluation_of_dice(dice: float | None, *, subjects: int) -> Evaluation:
     )
 
 
-def _slice(number: int, k: int, manufacturer: str) -> bytes:
+def _slice(number: int, k: int, manufacturer: str, pixels: np.ndarray) -> bytes:
     dataset = Dataset()
     dataset.SOPClassUID = CTImageStorage
     dataset.SOPInstanceUID = f"2.25.{1000 + number}.1.{k}"
     dataset.StudyInstanceUID = f"2.25.{1000 + number}"
     dataset.SeriesInstanceUID = f"2.25.{1000 + number}.1"
     dataset.FrameOfReferenceUID = f"2.25.{1000 + number}.2"
-    dataset.PatientID = dataset.PatientName = f"S-{number}"
+    dataset.PatientID, dataset.PatientName = f"S-{number}", f"S-{number}^"
     dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.StudyDate, dataset.StudyTime, dataset.StudyID = "20250102", "101112", "1"
     dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
@@ -205,11 +211,11 @@ def _slice(number: int, k: int, manufacturer: str) -> bytes:
     dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     dataset.PixelSpacing, dataset.SliceThickness = [0.7, 0.8], 2.5
     dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = 1, -1024, "HU"
-    dataset.Rows, dataset.Columns = SHAPE[1:]
+    dataset.Rows, dataset.Columns = pixels.shape
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated = dataset.BitsStored = 16
     dataset.HighBit, dataset.PixelRepresentation = 15, 1
-    dataset.PixelData = voxels_of(number)[k].tobytes()
+    dataset.PixelData = pixels.tobytes()
     dataset["PixelData"].VR = "OW"
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
