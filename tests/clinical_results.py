@@ -85,7 +85,12 @@ def of_patient(patient: Patient) -> ClinicalResult:
 
 
 def publish_one(
-    archive: Archive, number: int, patient: str, messages: Sequence[MessageTo] = ()
+    archive: Archive,
+    number: int,
+    patient: str,
+    messages: Sequence[MessageTo] = (),
+    *,
+    finding: Finding = ONE_NODULE,
 ) -> LineageId:
     """Receive a study of a patient and publish a prediction of it, with one object."""
     study, name = f"{ROOT}.{number}", LineageId(f"prediction-{number}")
@@ -113,6 +118,6 @@ def publish_one(
         ),
     )
     result = OutgoingResult(content=part10_of(ours), lineage_id=LineageId(f"result-{number}-seg"))
-    done = dataclasses.replace(started, finding=ONE_NODULE)
+    done = dataclasses.replace(started, finding=finding)
     publish(archive, done, [result], destinations=[], messages=messages)
     return name

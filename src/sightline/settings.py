@@ -21,6 +21,7 @@ from sightline.errors import BadSettings
 
 LEAST_AGREEMENT = 0.995
 Port = Annotated[int, Field(ge=0, le=65535)]
+_HOST_AND_PORT = r"^((\[[0-9a-fA-F:.]+\]|[^@:/\s]+):\d{1,5}(/tls)?)?$"
 
 
 class Settings(BaseSettings):
@@ -47,7 +48,7 @@ class Settings(BaseSettings):
     )
     results_hl7: str = Field(
         default="",
-        pattern=r"^((\[[0-9a-fA-F:.]+\]|[^@:/\s]+):\d{1,5}(/tls)?)?$",
+        pattern=_HOST_AND_PORT,
         description="Who is told of results by HL7 v2 (MLLP, ORU^R01), as `host:port`, with `/tls` "
         "behind where it speaks TLS. Empty: nobody.",
     )
@@ -61,6 +62,41 @@ class Settings(BaseSettings):
         default={},
         description="By issuer of patient ids, the URI by which that FHIR server knows it: a table "
         "in the file, JSON in the variable.",
+    )
+    alert_mail: str = Field(
+        default="",
+        description="Who is told of time-critical findings by e-mail: addresses, with commas "
+        "between. A mail names no patient; it leads to the page. Empty: nobody.",
+    )
+    alert_escalation_mail: str = Field(
+        default="",
+        description="Who is told, too, where nobody acknowledged one in the time that its recipe "
+        "gives. Empty: nobody.",
+    )
+    alert_hl7: str = Field(
+        default="",
+        pattern=_HOST_AND_PORT,
+        description="Who is told of time-critical findings by HL7 v2 (MLLP, ORU^R01, marked as "
+        "critical), as `host:port`, with `/tls` behind where it speaks TLS. Empty: nobody.",
+    )
+    alert_repeat_min: float = Field(
+        default=5.0,
+        gt=0,
+        description="Minutes after which they are told again while nobody acknowledged.",
+        json_schema_extra={"unit": "min"},
+    )
+    mail_server: str = Field(
+        default="",
+        pattern=_HOST_AND_PORT,
+        description="SMTP server that takes our mail, as `host:port`, with `/tls` behind where it "
+        "speaks TLS from the start; STARTTLS is used where it is offered.",
+    )
+    mail_from: str = Field(default="sightline@localhost", description="Sender of our mail.")
+    site_address: str = Field(
+        default="",
+        pattern=r"^(https?://[^/@?#\s]+)?$",
+        description="How people reach the pages, such as `https://sightline.hospital.example`; it "
+        "stands in mail. Empty: the address that is listened on.",
     )
     default_issuers: str = Field(
         default="",

@@ -22,6 +22,7 @@ from sightline.web.viewer import has_viewer
 from tests.instances import ROOT, STUDY, part10_of, slice_of
 from tests.source_kinds import KINDS, add_drawing_of_any, publish_on, receive
 from tests.web.stage import Served, Stage, finding_of
+from tests.web.test_alert_pages import alert
 from tests.web.test_quarantine_pages import fill
 
 ARTIFACTS = Path(__file__).parents[2] / ".artifacts"
@@ -208,6 +209,40 @@ def test_the_door_shows_both_sides(stage: Stage, empty_url: str, watched: Watche
     expect(page.get_by_text("Occupation")).to_be_visible()
     expect(page.locator("summary", has_text="kept")).to_be_visible()
     watched.picture("door")
+    assert watched.errors == []
+    assert watched.outside(empty_url) == []
+
+
+def test_a_time_critical_finding_is_seen_everywhere_and_acknowledged(
+    stage: Stage, empty_url: str, watched: Watched
+) -> None:
+    page = watched.page
+    page.context.grant_permissions(["notifications"], origin=empty_url)
+    page.add_init_script(
+        """window.told = [];
+        window.Notification = class {
+          static permission = "granted";
+          constructor(title, given) { window.told.push(given.body); }
+        };"""
+    )
+    watched.open(f"{empty_url}/models")
+    expect(page.locator(".alert-bar")).to_have_count(0)
+    alert(stage)
+    expect(page.locator(".alert-bar")).to_have_text(
+        "1 time-critical finding to acknowledge", timeout=10_000
+    )
+    assert page.evaluate("window.told") == ["1 time-critical finding to acknowledge"]
+    page.locator(".alert-bar a").click()
+    page.get_by_label("Your name").fill("Dr A")
+    page.get_by_label("What was done").fill("called the ward")
+    # The list keeps itself current, and lets a person type.
+    page.wait_for_timeout(4000)
+    expect(page.get_by_label("What was done")).to_have_value("called the ward")
+    watched.picture("alerts")
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_text("Nothing waits to be acknowledged")).to_be_visible()
+    expect(page.locator(".alert-bar")).to_have_count(0)
+    expect(page.get_by_text("called the ward")).to_be_visible()
     assert watched.errors == []
     assert watched.outside(empty_url) == []
 

@@ -20,6 +20,7 @@ from sightline.hub.hub import Hub
 from sightline.intake.commitment import deliver_reports
 from sightline.jobs.engine import Jobs
 from sightline.peers.tls import client_tls
+from sightline.serve.alerting import tell_due
 from sightline.serve.engine import Engine
 from sightline.serve.messages import tellers
 from sightline.serve.outbox import deliver_due, deliver_messages
@@ -136,6 +137,7 @@ def senders_of(archive: Archive, settings: Settings) -> list[Callable[[], int]]:
 
     return [
         send_objects,
+        functools.partial(tell_due, archive, settings, tls=tls),
         *(
             functools.partial(deliver_messages, archive, kind, tell, max_attempts=most)
             for kind, tell in tellers(settings).items()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from sightline import clock
+from sightline.archive.alerts import raise_alert
 from sightline.archive.archive import Archive
 from sightline.archive.belonging import check_publishable
 from sightline.archive.outbox import MessageTo, put_out, put_out_messages
@@ -106,6 +107,7 @@ def publish(
             put_out(connection, header.instance_uid, destinations)
         put_out_messages(connection, prediction, messages)
         _finish(connection, prediction)
+        raise_alert(connection, prediction)
 
 
 def check_standing(

@@ -7,6 +7,7 @@ already, it keeps: `sightline results` says to which it was sent.
 import sqlalchemy as sa
 
 from sightline import clock, log
+from sightline.archive.alerts import withdraw_alert
 from sightline.archive.belonging import why_fallen
 from sightline.archive.prediction_rows import prediction_of
 from sightline.audit.chain import Event, append
@@ -77,6 +78,7 @@ def _withdraw(connection: sa.Connection, prediction: Prediction, why: str) -> No
         )
         .values(state="failed", problem=_UNSENT)
     )
+    withdraw_alert(connection, prediction, why)
     objects = (f"study:{prediction.study_uid}", prediction.lineage_id)
     append(connection, Event(actor="guard", action="result_withdrawn", objects=objects, reason=why))
     _log.warning("result_withdrawn", prediction=prediction.lineage_id, why=why)

@@ -262,6 +262,26 @@ OUTGOING_MESSAGE = sa.Table(
     sa.UniqueConstraint("lineage_id", "kind", "destination"),
 )
 
+# Time-critical findings, told of until somebody acknowledges.
+ALERT = sa.Table(
+    "alert",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("lineage_id", sa.ForeignKey("prediction.lineage_id"), nullable=False, unique=True),
+    sa.Column("raised_at", sa.Float, nullable=False),
+    # When others are told, too.
+    sa.Column("escalates_at", sa.Float, nullable=False),
+    sa.Column("is_escalated", sa.Boolean, nullable=False),
+    sa.Column("next_notice_at", sa.Float, nullable=False),
+    sa.Column("notices", sa.Integer, nullable=False),
+    sa.Column("problem", sa.String, nullable=False),
+    # Empty while it is open; then `acknowledged` or `withdrawn`.
+    sa.Column("closed", sa.String, nullable=False, index=True),
+    sa.Column("closed_at", sa.Float),
+    sa.Column("closed_by", sa.String, nullable=False),
+    sa.Column("note", sa.String, nullable=False),
+)
+
 # Written once, never changed: what a person did to what the archive holds, and why.
 AUDIT = sa.Table(
     "audit_entry",

@@ -26,27 +26,35 @@ from sightline.values.clinical_result import ClinicalResult
 from sightline.values.identity import Patient
 
 _UNITS = {"ml": "milliliter", "mm": "millimeter", "1": "no units"}
+_CRITICAL = "AA"
 # HL7 table 0465: how the groups of a DICOM name are written.
 _WRITINGS = ("A", "I", "P")
 
 
-def write_oru(result: ClinicalResult, *, facility: str) -> bytes:
+def write_oru(result: ClinicalResult, *, facility: str, notice: int = 0) -> bytes:
     """Write the message that tells of a result, in UTF-8.
 
     Args:
         result: what it says.
         facility: who sends it (MSH-4).
+        notice: of an alert, which marks the finding as critical (OBX-8 `AA`, table 0078); each is a
+            message of its own. 0 for the result itself.
     """
     lines = [
-        _header(result, facility),
+        _header(result, facility, notice),
         _patient(result.patient),
         _report(result),
-        *(item.line(position, result) for position, item in enumerate(_items(result), start=1)),
+        *(
+            item.line(position, result)
+            for position, item in enumerate(_items(result, is_critical=notice > 0), start=1)
+        ),
     ]
     return "".join(f"{line}\r" for line in lines).encode()
 
 
-def _header(result: ClinicalResult, facility: str) -> str:
+def _header(result: ClinicalResult, facility: str, notice: int) -> str:
+    # MSH-10 has 20 characters (2.15.9.10).
+    suffix = f"A{notice}" if notice else ""
     # MSH-1 is the separator itself, so it is not counted.
     fields = {
         1: "^~\\&",
@@ -54,7 +62,7 @@ def _header(result: ClinicalResult, facility: str) -> str:
         3: escaped(facility),
         6: _at(result),
         8: "ORU^R01^ORU_R01",
-        9: result.message_id,
+        9: result.message_id[: 20 - len(suffix)] + suffix,
         10: "P",
         11: "2.5.1",
         17: "UNICODE UTF-8",
@@ -101,6 +109,7 @@ class _Item:
         value: escaped.
         part: tells what is of one class from the rest (OBX-4).
         unit: in UCUM; empty for none.
+        flag: abnormal flag (OBX-8); empty for none.
     """
 
     kind: str
@@ -108,6 +117,7 @@ class _Item:
     value: str
     part: str = ""
     unit: str = ""
+    flag: str = ""
 
     def line(self, position: int, result: ClinicalResult) -> str:
         """Write the segment; its result status is P (table 0085)."""
@@ -119,6 +129,7 @@ class _Item:
             4: self.part,
             5: self.value,
             6: unit,
+            8: self.flag,
             11: "P",
             14: _studied_at(result),
             18: f"{escaped(result.prediction.model_version)}^SIGHTLINE",
@@ -126,9 +137,10 @@ class _Item:
         return _segment("OBX", fields)
 
 
-def _items(result: ClinicalResult) -> Iterator[_Item]:
+def _items(result: ClinicalResult, *, is_critical: bool) -> Iterator[_Item]:
     yield _Item(kind="TX", code=COMMENT, value=NOTICE)
-    yield _Item(kind="TX", code=FINDING, value=_text(result.finding.words))
+    flag = _CRITICAL if is_critical else ""
+    yield _Item(kind="TX", code=FINDING, value=_text(result.finding.words), flag=flag)
     for number, line in enumerate(caution_lines(result.finding), start=1):
         yield _Item(kind="TX", code=COMMENT, value=_text(line), part=f"CAUTION{number}")
     for number, group in enumerate(groups_of(result.finding), start=1):

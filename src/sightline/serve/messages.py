@@ -38,12 +38,12 @@ def tellers(settings: Settings) -> dict[MessageKind, Tell]:
         result = _result(archive, delivery.lineage_id)
         peer = parse_peer(delivery.to.destination, tls=tls)
         message = write_oru(result, facility=settings.ae_title)
-        send_message(peer, message, hidden=_hidden(result))
+        send_message(peer, message, hidden=hidden_of(result))
 
     def tell_by_fhir(archive: Archive, delivery: MessageDelivery) -> None:
         result = _result(archive, delivery.lineage_id)
         bundle = write_transaction(result, systems=settings.results_fhir_systems)
-        send_transaction(delivery.to.destination, bundle, tls=tls, hidden=_hidden(result))
+        send_transaction(delivery.to.destination, bundle, tls=tls, hidden=hidden_of(result))
 
     return {"hl7": tell_by_hl7, "fhir": tell_by_fhir}
 
@@ -52,7 +52,7 @@ def _result(archive: Archive, lineage_id: LineageId) -> ClinicalResult:
     return facts_of(archive, prediction(archive, lineage_id), result_ids(lineage_id))
 
 
-def _hidden(result: ClinicalResult) -> set[str]:
+def hidden_of(result: ClinicalResult) -> set[str]:
     """Return what a peer may quote of a patient, and we do not keep as its reason."""
     patient: Patient = result.patient
     day = patient.birth_date

@@ -1,5 +1,6 @@
 """From measurements and probabilities to the priority and the words of the worklist."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from sightline.values.answer import Answer
@@ -19,7 +20,12 @@ def triage(recipe: Recipe, measurements: Sequence[Measurement]) -> Finding:
                 volume_ml=f"{measured.volume_ml:.1f}",
                 diameter_mm=f"{measured.longest_diameter_mm:.0f}",
             )
-            return Finding(priority=rule.priority, words=words, measurements=tuple(measurements))
+            return Finding(
+                priority=rule.priority,
+                words=words,
+                measurements=tuple(measurements),
+                acknowledge_min=rule.acknowledge_min,
+            )
     return Finding(priority=0, words=_plain_words(measurements), measurements=tuple(measurements))
 
 
@@ -39,7 +45,8 @@ def triage_answer(recipe: Recipe, said: Answer, words: str) -> Finding:
             filled = rule.words.format(
                 probability=f"{probability:.2f}", volume_ml="-", diameter_mm="-"
             )
-            return _said(recipe, said, rule.priority, words=filled)
+            answered = _said(recipe, said, rule.priority, words=filled)
+            return dataclasses.replace(answered, acknowledge_min=rule.acknowledge_min)
     return _said(recipe, said, 0, words=words)
 
 

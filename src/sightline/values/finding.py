@@ -41,6 +41,7 @@ class Finding:
         words: the line shown in the worklist.
         probabilities: of a model that answers by them; an earlier version kept none.
         cautions: in which way the series is unlike what the model learnt from, a line each.
+        acknowledge_min: minutes within which somebody must acknowledge it; None where nobody must.
     """
 
     priority: int
@@ -48,6 +49,7 @@ class Finding:
     measurements: tuple[Measurement, ...]
     probabilities: tuple[Probability, ...] = ()
     cautions: tuple[str, ...] = ()
+    acknowledge_min: float | None = None
 
     @property
     def line(self) -> str:

@@ -319,6 +319,12 @@ class TriageRule(_Part):
     max_volume_ml: float | None = Field(default=None, ge=0)
     priority: Literal[0, 1, 2] = 0
     words: str
+    acknowledge_min: float | None = Field(
+        default=None,
+        gt=0,
+        description="The finding is time-critical: people are told until somebody acknowledges it, "
+        "and others, too, after so many minutes.",
+    )
 
 
 class Recipe(_Part):

@@ -16,6 +16,7 @@ from sightline.archive.archive import Archive
 from sightline.errors import BadFile, Refused, SightlineError, UnknownName
 from sightline.hub.hub import Hub
 from sightline.settings import Settings
+from sightline.web.alert_pages import alert_router
 from sightline.web.api import api_router
 from sightline.web.door_pages import door_router
 from sightline.web.guard import Guard
@@ -57,6 +58,7 @@ def create_app(settings: Settings, archive: Archive, hub: Hub) -> FastAPI:
         middleware=[Middleware(Guard, host=settings.host)],
     )
     app.include_router(pages_router(site))
+    app.include_router(alert_router(site))
     app.include_router(quarantine_router(site))
     app.include_router(door_router(site))
     app.include_router(hub_router(site))

@@ -6,6 +6,7 @@ from pathlib import Path
 import jinja2
 from fastapi.responses import HTMLResponse
 
+from sightline.archive.alerts import count_open
 from sightline.archive.archive import Archive
 from sightline.hub.hub import Hub
 from sightline.settings import Settings
@@ -27,6 +28,10 @@ class Site:
     hub: Hub
     has_viewer: bool
     templates: jinja2.Environment
+
+    def open_alerts(self) -> int:
+        """Count the time-critical findings that nobody acknowledged."""
+        return count_open(self.archive)
 
     def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Fill a template; every value is escaped."""
