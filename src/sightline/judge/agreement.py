@@ -176,6 +176,16 @@ def _dice(compared: Sequence[Closeness], *, both_marked: bool) -> list[float]:
     ]
 
 
+def _dice_of_three(found: ClassAgreement, *, of_model: bool) -> list[float]:
+    """Take the cases that a reader, the others and the model marked: the same for both sides."""
+    return [
+        dice
+        for reader, model in zip(found.left_out, found.model, strict=True)
+        if reader.both_marked and model.both_marked
+        if (dice := (model if of_model else reader).dice) is not None
+    ]
+
+
 def _known(values: Sequence[float | None]) -> list[float]:
     return [each for each in values if each is not None]
 
@@ -206,6 +216,12 @@ _OF_MODEL: dict[str, _Values] = {
     ),
     "Dice of the model with the same others, 0 where one did not": lambda f: _dice(
         f.model, both_marked=False
+    ),
+    "all three marked it: Dice of a reader with the others": lambda f: _dice_of_three(
+        f, of_model=False
+    ),
+    "all three marked it: Dice of the model with the others": lambda f: _dice_of_three(
+        f, of_model=True
     ),
 }
 
