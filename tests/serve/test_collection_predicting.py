@@ -26,6 +26,7 @@ from sightline.hub.collections import (
 from sightline.hub.hub import Hub
 from sightline.hub.lineage import count_result_links, cut_result_links, find, trace
 from sightline.hub.models import model
+from sightline.hub.prediction_export import export_predictions
 from sightline.hub.predictions import masks_drawn, prediction, predictions
 from sightline.hub.volumes import read_volume
 from sightline.hub.withdrawal import TOUCHED, withdraw
@@ -33,11 +34,14 @@ from sightline.predict.engine import predict
 from sightline.serve.collection_predicting import predict_collection
 from sightline.serve.engine import Engine
 from sightline.settings import LEAST_AGREEMENT, Settings
+from sightline.values.answer import Answer
 from sightline.values.collection import CollectionVersion
+from sightline.values.finding import Probability
 from sightline.values.identity import HubInstanceUid
 from sightline.values.model import ModelRecord
-from sightline.values.recipe import Accepts
-from tests.hubs import CLASSES, SHAPE, study_of
+from sightline.values.recipe import Accepts, Recipe
+from sightline.values.volume import Volume
+from tests.hubs import CLASSES, SHAPE, add_trained, study_of
 from tests.models import RECIPE, add_drawing
 
 STUDIES = 6
@@ -164,8 +168,49 @@ def test_a_repeat_makes_nothing_and_counts_the_locked_test_once(
 class Forbidden(Engine):
     """An engine that must not be asked."""
 
-    def predict(self, *_: object) -> None:  # type: ignore[override]
+    def answer(self, *_: object) -> None:  # type: ignore[override]
         raise AssertionError("the same voxels were predicted twice")
+
+
+class Teller(Engine):
+    """An engine whose models answer in numbers, by the mean of the volume."""
+
+    def load(self, record: ModelRecord, *, back_end: str = "") -> None:  # noqa: ARG002 - its signature
+        return
+
+    def answer(self, _record: ModelRecord, volume: Volume, **_: object) -> Answer:  # type: ignore[override]
+        return Answer(numbers={"effusion": 0.9 if volume.voxels.mean() > 0 else 0.1})
+
+    def words(self, *_: object) -> str:  # type: ignore[override]
+        return "no effusion"
+
+
+def test_a_classifier_keeps_its_probabilities(
+    hub: Hub, chest: CollectionVersion, tmp_path: Path
+) -> None:
+    recipe = Recipe.from_yaml(
+        "{name: xray, title: T, accepts: {modality: CT, min_slices: 1}, "
+        "task: {kind: classify, classes: [effusion], exclusive: false, target: t}, "
+        "triage: [{class_name: effusion, min_probability: 0.5, priority: 1, words: effusion}]}"
+    )
+    record = add_trained(hub, "xray", collection=chest.label, recipe=recipe.to_yaml())
+    done = predict_collection(hub, Teller(hub, threads=1), record, chosen=chest)
+    assert (done.made, done.refused) == (STUDIES, ())
+    found = predictions(hub, model_id=record.lineage_id)
+    assert [each.mask_digest for each in found] == [None] * STUDIES
+    means = {each.series_uid: read_volume(hub, each.volume_digest).voxels.mean() for each in found}
+    for each in found:
+        (said,) = each.finding.probabilities
+        is_sure = means[each.series_uid] > 0
+        assert said == Probability(class_name="effusion", probability=0.9 if is_sure else 0.1)
+        assert (each.finding.priority, each.finding.words) == (
+            (1, "effusion") if is_sure else (0, "no effusion")
+        )
+    table = export_predictions(hub, found, tmp_path / "out", on_done=lambda _: None)
+    lines = [line.split("\t") for line in table.read_text().splitlines()]
+    assert lines[0][-1] == "probability"
+    assert {line[-1] for line in lines[1:]} <= {"0.900000", "0.100000"}
+    assert len(lines) == STUDIES + 1
 
 
 def test_another_version_takes_what_was_drawn_of_the_same_voxels(

@@ -16,7 +16,7 @@ from sightline.values.volume import Segmentation
 TABLE_FILE = "predictions.tsv"
 _COLUMNS = (
     *("prediction", "model", "collection", "split", "subject", "series", "priority", "finding"),
-    *("class", "volume_ml", "longest_diameter_mm", "components", "mask"),
+    *("class", "volume_ml", "longest_diameter_mm", "components", "mask", "probability"),
 )
 
 
@@ -75,11 +75,16 @@ def _rows(each: HubPrediction, place: str) -> list[tuple[object, ...]]:
         *(each.lineage_id, each.model, each.collection, each.split, each.subject_id),
         *(each.series_uid, finding.priority, finding.line),
     )
-    return [
+    measured = [
         (
             *head,
             *(found.class_name, f"{found.volume_ml:.4f}", f"{found.longest_diameter_mm:.2f}"),
-            *(found.components, place),
+            *(found.components, place, ""),
         )
         for found in finding.measurements
     ]
+    probable = [
+        (*head, found.class_name, *[""] * 4, f"{found.probability:.6f}")
+        for found in finding.probabilities
+    ]
+    return measured + probable or [(*head, *[""] * 6)]

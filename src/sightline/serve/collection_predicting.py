@@ -14,8 +14,9 @@ from sightline.hub.volumes import read_volume
 from sightline.hub.withdrawal import withdrawn_series
 from sightline.judge.familiarity import cautions_of
 from sightline.serve.engine import Engine, learning
-from sightline.serve.making import finding_of, unfit
+from sightline.serve.making import judged, unfit
 from sightline.serve.routing import recipe_of
+from sightline.values.answer import Answer
 from sightline.values.collection import SPLITS, CollectionVersion, Member, Split
 from sightline.values.identity import HubSeriesUid
 from sightline.values.model import ModelRecord
@@ -107,9 +108,13 @@ def _predict(
     volume = read_volume(hub, member.volume_digest)
     check_fit(recipe, volume)
     earlier = mask_drawn_before(hub, record.lineage_id, member.volume_digest)
-    drawn = _drawn_before(hub, earlier, volume) if earlier else engine.predict(record, volume)
+    said = (
+        Answer(segmentation=_drawn_before(hub, earlier, volume))
+        if earlier
+        else engine.answer(record, volume)
+    )
     prediction_id = new_id("prediction")
-    finding = finding_of(recipe, drawn, prediction_id)
+    finding = judged(engine, record, said, name=prediction_id)
     _, known = engine.familiar(record)
     if known is not None:
         scanner = scanners_of(hub, [member.series_uid]).get(member.series_uid, "")
@@ -124,7 +129,7 @@ def _predict(
         subject_id=member.subject_id,
         split=member.split,
         volume_digest=member.volume_digest,
-        mask_digest=keep_mask(hub, drawn),
+        mask_digest=keep_mask(hub, said.segmentation) if said.segmentation else None,
         finding=finding,
         created_at=clock.now().isoformat(),
     )

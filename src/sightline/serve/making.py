@@ -92,7 +92,7 @@ def make(
     watch.note("load")
     said = engine.answer(record, part.volume, back_end=back_end, prepare=part.prepare)
     watch.note("predict")
-    finding = _judged(engine, record, said, name=prediction.lineage_id)
+    finding = judged(engine, record, said, name=prediction.lineage_id)
     held_to, known = engine.familiar(record, then.familiar if then else None)
     if known is not None:
         finding = dataclasses.replace(finding, cautions=cautions_of(known, part.likeness()))
@@ -110,8 +110,12 @@ def make(
     )
 
 
-def _judged(engine: Engine, record: ModelRecord, said: Answer, *, name: LineageId) -> Finding:
-    """Return what an answer comes to by the recipe's rules, drawn or in numbers."""
+def judged(engine: Engine, record: ModelRecord, said: Answer, *, name: LineageId) -> Finding:
+    """Return what an answer comes to by the recipe's rules, drawn or in numbers.
+
+    Raises:
+        MissingExtra: The host has no learning stack.
+    """
     recipe = recipe_of(record)
     if said.segmentation is None:
         return triage_answer(recipe, said, engine.words(record, said))
