@@ -41,6 +41,7 @@ def export_predictions(
         raise Refused("there is no such prediction", hint="Make some: sightline predict MODEL ON.")
     if folder.exists() and any(folder.iterdir()):
         raise Refused(f"{folder} is not empty", hint="Give a folder that does not exist yet.")
+    make_folder(folder)
     lines = io.StringIO()
     table = csv.writer(lines, delimiter="\t", lineterminator="\n")
     table.writerow(_COLUMNS)
