@@ -21,6 +21,7 @@ from sightline.values.identity import (
     HubSeriesUid,
     HubStudyUid,
     InstanceUid,
+    LineageId,
     SeriesUid,
     SubjectId,
 )
@@ -146,18 +147,9 @@ def recipe_of(
     ).to_yaml()
 
 
-def add_trained(
-    hub: Hub,
-    name: str,
-    *,
-    collection: str,
-    dice: float | None = None,
-    subjects: int = 5,
-    recipe: str = "",
-) -> ModelRecord:
-    """Enter a model as a training would, with an evaluation of that Dice; its weights are none."""
+def add_run(hub: Hub, recipe: str, collection: str) -> LineageId:
+    """Enter a finished run, as a training would."""
     run_id = new_id("run")
-    recipe = recipe or recipe_of(name)
     record = {"code": {"name": "code", "digest": "0"}, "environment": {"python": "3"}}
     start_run(
         hub,
@@ -171,6 +163,21 @@ def add_trained(
         ),
     )
     finish_run(hub, run_id, {"seconds": 1})
+    return run_id
+
+
+def add_trained(
+    hub: Hub,
+    name: str,
+    *,
+    collection: str,
+    dice: float | None = None,
+    subjects: int = 5,
+    recipe: str = "",
+) -> ModelRecord:
+    """Enter a model as a training would, with an evaluation of that Dice; its weights are none."""
+    recipe = recipe or recipe_of(name)
+    run_id = add_run(hub, recipe, collection)
     made = add_model(hub, name, run_id=run_id, weights=run_id.encode(), manifest={"recipe": recipe})
     if dice is not None:
         content = evaluation_of_dice(dice, subjects=subjects).to_json()

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import torch
 
-from sightline.hub.hub import Hub, new_id
-from sightline.hub.models import add_model, finish_run, start_run
+from sightline.hub.hub import Hub
+from sightline.hub.models import add_model
 from sightline.networks.contract import build_network
 from sightline.predict.model import ModelManifest, weights_bytes
 from sightline.train.session import Workplace, draft
-from sightline.values.model import ModelRecord, RunRecord
+from sightline.values.model import ModelRecord
 from sightline.values.recipe import Recipe
+from tests.hubs import add_run
 
 RECIPE = Recipe.from_yaml(
     """
@@ -30,20 +31,7 @@ def add_drawing(
     hub: Hub, collection: str, *, recipe: Recipe = RECIPE, seed: int = 0
 ) -> ModelRecord:
     """Enter a model of fresh weights as a training on the collection would."""
-    run_id = new_id("run")
-    record = {"code": {"name": "code", "digest": "0"}, "environment": {"python": "3"}}
-    start_run(
-        hub,
-        RunRecord(
-            lineage_id=run_id,
-            recipe=recipe.to_yaml(),
-            collection=collection,
-            state="started",
-            record=record,
-            created_at="2026-01-02T03:04:05+00:00",
-        ),
-    )
-    finish_run(hub, run_id, {"seconds": 1})
+    run_id = add_run(hub, recipe.to_yaml(), collection)
     place = Workplace(runs_dir=Path("unused"), threads=1, device="cpu")
     plan = draft(hub, recipe, collection, workplace=place).plan
     torch.manual_seed(seed)

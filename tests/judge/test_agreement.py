@@ -97,6 +97,31 @@ def test_a_model_is_held_against_what_each_reader_is_held_against(hub: Hub, tmp_
     assert of_model.value == pytest.approx(np.mean(expected))
 
 
+def test_model_and_reader_are_compared_on_the_cases_that_both_marked(
+    hub: Hub, tmp_path: Path
+) -> None:
+    # Left out, the last reader marked nothing where the others did: no case for either side.
+    readers = {**THREE, "R-D": EMPTY}
+    series = admit_read(hub, tmp_path, 1, readers)
+    make_consensus(hub, [series], "majority", classes=NODULE)
+    drawn = {each.author: each.mask_digest for each in history(hub, series)}
+    found = agree(hub, [series], classes=NODULE, drawn={series: drawn["consensus:majority"]})
+    model = merge(list(readers.values()), "majority", class_count=1) > 0
+    rest = [
+        merge(
+            [mask for name, mask in readers.items() if name != left_out], "majority", class_count=1
+        )
+        for left_out in THREE
+    ]
+    of_model = figure(found, "all three marked it: Dice of the model with the others")
+    assert of_model.value == pytest.approx(np.mean([dice(model, each > 0) for each in rest]))
+    of_readers = figure(found, "all three marked it: Dice of a reader with the others")
+    pairs = zip(THREE.values(), rest, strict=True)
+    assert of_readers.value == pytest.approx(np.mean([dice(a > 0, b > 0) for a, b in pairs]))
+    every_case = figure(found, "Dice of the model with the same others, both marked it")
+    assert every_case.value != pytest.approx(of_model.value)
+
+
 def test_a_model_that_marks_far_off_changes_no_figure_of_the_readers() -> None:
     far = EMPTY.copy()
     far[5, 15, 11] = 1

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from sightline.archive.receiving import keep
 from sightline.errors import SightlineError
 from sightline.hub.admission import admit
 from sightline.hub.collections import Criteria, Shares, make_version
-from sightline.hub.hub import Hub, new_id
-from sightline.hub.models import add_model, finish_run, start_run
+from sightline.hub.hub import Hub
+from sightline.hub.models import add_model
 from sightline.predict.model import Model, ModelManifest, weights_bytes
 from sightline.serve.engine import Engine
 from sightline.serve.predicting import predict_series
@@ -27,9 +27,9 @@ from sightline.train.examine import examine_on_test
 from sightline.train.session import Workplace, begin, train
 from sightline.values.arrival import Source
 from sightline.values.identity import SeriesUid
-from sightline.values.model import ModelRecord, RunRecord
+from sightline.values.model import ModelRecord
 from sightline.values.recipe import Recipe
-from tests.hubs import CLASSES, study_of
+from tests.hubs import CLASSES, add_run, study_of
 
 LEARNT, COMING = 30, 4
 SHAPE = (8, 32, 32)
@@ -95,8 +95,7 @@ class House:
         manifest = changed(loaded.network, loaded.manifest)
         content = weights_bytes(loaded.network, manifest.classes)
         digest = self.hub.objects.put(content)
-        run_id = new_id("run")
-        enter_run(self.hub, run_id, manifest.recipe, self.collection)
+        run_id = add_run(self.hub, manifest.recipe, self.collection)
         kept = dataclasses.replace(manifest, weights_digest=digest).to_json()
         return add_model(self.hub, RECIPE.name, run_id=run_id, weights=content, manifest=kept)
 
@@ -113,22 +112,6 @@ class House:
 
 
 Changed: TypeAlias = Callable[[nn.Module, ModelManifest], ModelManifest]
-
-
-def enter_run(hub: Hub, run_id: Any, recipe: str, collection: str) -> None:  # noqa: ANN401 - a LineageId
-    record = {"code": {"name": "code", "digest": "0"}, "environment": {"python": "3"}}
-    start_run(
-        hub,
-        RunRecord(
-            lineage_id=run_id,
-            recipe=recipe,
-            collection=collection,
-            state="started",
-            record=record,
-            created_at="2026-01-02T03:04:05+00:00",
-        ),
-    )
-    finish_run(hub, run_id, {"seconds": 1})
 
 
 def build(folder: Path) -> House:

@@ -46,6 +46,7 @@ class Mailbox(socketserver.ThreadingTCPServer):
         super().__init__((HOST, 0), _Session)
         self.mails: list[tuple[list[str], email.message.Message]] = []
         self.refuses = False
+        self.unknown = ""
 
     @property
     def address(self) -> str:
@@ -63,8 +64,10 @@ class _Session(socketserver.StreamRequestHandler):
             if word in {"EHLO", "HELO", "MAIL", "RSET"}:
                 self._say("250 ok")
             elif word == "RCPT":
-                to.append(line.partition("<")[2].rstrip(">"))
-                self._say("550 nobody here" if self.server.refuses else "250 ok")
+                address = line.partition("<")[2].rstrip(">")
+                is_refused = self.server.refuses or address == self.server.unknown
+                to += [] if is_refused else [address]
+                self._say("550 nobody here" if is_refused else "250 ok")
             elif word == "DATA":
                 self._say("354 go on")
                 content = b""
@@ -195,6 +198,27 @@ def test_who_cannot_be_told_is_tried_again_and_the_reason_is_shown(
     (alert,) = open_alerts(archive)
     assert (alert.notices, alert.problem) == (1, "")
     assert actions(archive) == ["alert_raised", "alert_not_told", "alert_told"]
+
+
+def test_who_was_told_is_not_told_each_minute_because_another_could_not_be(
+    archive: Archive, tmp_path: Path, mailbox: Mailbox, now: list[float]
+) -> None:
+    publish_one(archive, 1, "PHANTOM-1", finding=CRITICAL)
+    mailbox.unknown = "second@house.example"
+    asked = settings(
+        tmp_path,
+        mail_server=mailbox.address,
+        alert_mail="first@house.example, second@house.example",
+        alert_hl7=f"{HOST}:{free_port()}",
+    )
+    for _ in range(5):
+        tell_due(archive, asked, tls=TLS)
+        now[0] += 60
+    assert [to for to, _ in mailbox.mails] == [["first@house.example"]]
+    (alert,) = open_alerts(archive)
+    assert alert.notices == 1
+    assert "refused second@house.example" in alert.problem
+    assert "cannot be reached" in alert.problem
 
 
 def test_a_server_that_is_away_keeps_nothing_back(

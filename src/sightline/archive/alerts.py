@@ -159,7 +159,9 @@ def acknowledge(archive: Archive, number: int, *, by: str, note: str = "", way: 
         )
         row = connection.execute(_ALERTS.where(ALERT.c.id == number)).one_or_none()
         if row is None:
-            raise UnknownName(f"there is no alert {number}", hint="`sightline alerts` lists them.")
+            raise UnknownName(
+                f"there is no alert {number}", hint="`sightline alerts list` shows them."
+            )
         alert = _alert(row)
         if not done.rowcount:
             raise Refused(

@@ -6,6 +6,7 @@ As it passed the door, and nothing else: from the headers of the hub's own insta
 import dataclasses
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -71,29 +72,28 @@ def masks_of(hub: Hub, series_uids: Sequence[str]) -> dict[str, StoredArray]:
 
 def scanners_of(hub: Hub, series_uids: Sequence[str]) -> dict[str, str]:
     """Return manufacturer and model of some series; one whose model is not recorded has none."""
-    found: dict[str, str] = {}
-    with hub.database.read() as connection:
-        for first in range(0, len(series_uids), _MOST_ASKED):
-            asked = series_uids[first : first + _MOST_ASKED]
-            for row in connection.execute(sa.select(SERIES).where(SERIES.c.uid.in_(asked))):
-                if row.manufacturer_model:
-                    facts = Facts(manufacturer=row.manufacturer, model=row.manufacturer_model)
-                    found[row.uid] = facts.scanner
-    return found
+    return {row.uid: _scanner(row) for row in _rows(hub, series_uids) if row.manufacturer_model}
 
 
 def count_by_scanner(hub: Hub, series_uids: Sequence[str]) -> dict[str, int]:
     """Count the subjects of some series by manufacturer and model, most first."""
     subjects: dict[str, set[str]] = {}
-    with hub.database.read() as connection:
-        for first in range(0, len(series_uids), _MOST_ASKED):
-            for row in connection.execute(
-                sa.select(SERIES).where(SERIES.c.uid.in_(series_uids[first : first + _MOST_ASKED]))
-            ):
-                scanner = Facts(manufacturer=row.manufacturer, model=row.manufacturer_model).scanner
-                subjects.setdefault(scanner or "not recorded", set()).add(row.subject_id)
+    for row in _rows(hub, series_uids):
+        subjects.setdefault(_scanner(row) or "not recorded", set()).add(row.subject_id)
     counted = {name: len(each) for name, each in subjects.items()}
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _rows(hub: Hub, series_uids: Sequence[str]) -> Iterator[sa.Row[Any]]:
+    """Give what the catalog knows of each series."""
+    with hub.database.read() as connection:
+        for first in range(0, len(series_uids), _MOST_ASKED):
+            asked = series_uids[first : first + _MOST_ASKED]
+            yield from connection.execute(sa.select(SERIES).where(SERIES.c.uid.in_(asked)))
+
+
+def _scanner(row: sa.Row[Any]) -> str:
+    return Facts(manufacturer=row.manufacturer, model=row.manufacturer_model).scanner
 
 
 def _first_instances(hub: Hub, series_uids: Sequence[str]) -> Iterator[tuple[str, Digest, Facts]]:

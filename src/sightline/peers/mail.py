@@ -1,7 +1,6 @@
 """Sending mail: one SMTP session a message (RFC 5321), with TLS where the server has it."""
 
 import dataclasses
-import re
 import smtplib
 import ssl
 from collections.abc import Sequence
@@ -9,9 +8,9 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
 from sightline.errors import PeerFailed
+from sightline.peers.address import parse_address
 from sightline.peers.told import told
 
-_SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^@:/\s]+):(\d{1,5})(/tls)?")
 _TIMEOUT_S = 20.0
 _ASK = "Look at the settings mail_server and mail_from, or ask who runs that server."
 
@@ -33,41 +32,41 @@ class Mail:
     is_urgent: bool = False
 
 
-def send_mail(server: str, mail: Mail, *, tls: ssl.SSLContext) -> None:
-    """Hand a message to a server; return when it took it for every address.
+def send_mail(server: str, mail: Mail, *, tls: ssl.SSLContext) -> list[str]:
+    """Hand a message to a server.
 
     Args:
         server: `host:port`, with `/tls` behind where it speaks TLS from the start.
         mail: the message.
         tls: by which the server is known.
 
+    Returns:
+        The addresses for which it did not take it.
+
     Raises:
-        PeerFailed: The server cannot be reached, or refuses the message or an address.
+        PeerFailed: The server cannot be reached, or refuses the message or every address.
     """
-    match = _SERVER.fullmatch(server)
-    if not match:
-        raise PeerFailed(f"{server!r} names no mail server", hint="Write host:port.")
-    host, port = match[1].strip("[]"), int(match[2])
+    address = parse_address(server)
+    if address is None:
+        raise PeerFailed(
+            f"{server!r} names no mail server", hint="Write host:port, such as mail.example:587."
+        )
+    host, port, is_tls = address
     try:
         with (
             smtplib.SMTP_SSL(host, port, timeout=_TIMEOUT_S, context=tls)
-            if match[3]
+            if is_tls
             else smtplib.SMTP(host, port, timeout=_TIMEOUT_S)
         ) as session:
             session.ehlo()
-            if not match[3] and session.has_extn("starttls"):
+            if not is_tls and session.has_extn("starttls"):
                 session.starttls(context=tls)
                 session.ehlo()
-            refused = session.send_message(_written(mail))
+            return list(session.send_message(_written(mail)))
     except (OSError, smtplib.SMTPException) as error:
         raise PeerFailed(
             f"the mail server {server} did not take a message: {told(str(error), ())}", hint=_ASK
         ) from error
-    if refused:
-        raise PeerFailed(
-            f"the mail server {server} refused {len(refused)} of {len(mail.to)} addresses",
-            hint=_ASK,
-        )
 
 
 def _written(mail: Mail) -> EmailMessage:

@@ -4,7 +4,6 @@ Framing as in HL7's Minimal Lower Layer Protocol, release 1: 0x0B, the message, 
 """
 
 import dataclasses
-import re
 import socket
 import ssl
 from collections.abc import Collection
@@ -12,9 +11,9 @@ from collections.abc import Collection
 from sightline import clock
 from sightline.errors import BadMessage, PeerFailed
 from sightline.formats.hl7 import Message, Segment, parse
+from sightline.peers.address import parse_address
 from sightline.peers.told import told
 
-_DESTINATION = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^@:/\s]+):(\d{1,5})(/tls)?")
 _START, _END = b"\x0b", b"\x1c\x0d"
 _CONNECT_TIMEOUT_S = 10.0
 _ANSWER_TIMEOUT_S = 30.0
@@ -49,13 +48,13 @@ def parse_peer(text: str, *, tls: ssl.SSLContext) -> Hl7Peer:
     Raises:
         PeerFailed: The text names no peer.
     """
-    match = _DESTINATION.fullmatch(text.strip())
-    port = int(match[2]) if match else 0
-    if not match or not 0 < port <= 65535:  # noqa: PLR2004 - TCP's last port
+    address = parse_address(text)
+    if address is None:
         raise PeerFailed(
             f"{text!r} names no HL7 listener", hint="Write host:port, such as engine:2575."
         )
-    return Hl7Peer(host=match[1].strip("[]"), port=port, tls=tls if match[3] else None)
+    host, port, is_tls = address
+    return Hl7Peer(host=host, port=port, tls=tls if is_tls else None)
 
 
 def send_message(

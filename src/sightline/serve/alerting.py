@@ -44,32 +44,38 @@ def tell_due(archive: Archive, settings: Settings, *, tls: ssl.SSLContext) -> in
         told, problems = [], []
         for name, tell in _ways(archive, settings, alert, tls=tls):
             try:
-                tell()
+                refused = tell()
             except (PeerFailed, UnknownName) as error:
                 problems.append(error.problem)
-            else:
-                told.append(name)
+                continue
+            told.append(name)
+            if refused:
+                problems.append(f"the mail server refused {', '.join(refused)}")
         _log.warning("alert_open", alert=alert.id, told=told, problems=problems)
         record_notice(
             archive,
             alert,
             told=", ".join(told),
             problem="; ".join(problems),
-            wait_s=_wait_s(settings, has_failed=bool(problems)),
+            wait_s=_wait_s(settings, is_anybody_told=bool(told) or not problems),
         )
         count += bool(told)
     return count
 
 
-def _wait_s(settings: Settings, *, has_failed: bool) -> float:
+def _wait_s(settings: Settings, *, is_anybody_told: bool) -> float:
+    """Return when to tell again: sooner where nobody could be told, for else all are told again."""
     pause_s = settings.alert_repeat_min * _S_PER_MIN
-    return min(pause_s, _RETRY_S) if has_failed else pause_s
+    return pause_s if is_anybody_told else min(pause_s, _RETRY_S)
 
 
 def _ways(
     archive: Archive, settings: Settings, alert: Alert, *, tls: ssl.SSLContext
-) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Give each way by which somebody is told, with its name for the record."""
+) -> Iterator[tuple[str, Callable[[], list[str]]]]:
+    """Give each way by which somebody is told, with its name for the record.
+
+    A way returns whom it could not tell while it told others.
+    """
     addresses = _addresses(settings.alert_mail)
     if alert.is_escalated:
         addresses += [
@@ -105,10 +111,11 @@ def _mail(settings: Settings, alert: Alert, addresses: list[str]) -> Mail:
 
 def _tell_by_hl7(
     archive: Archive, settings: Settings, alert: Alert, *, tls: ssl.SSLContext
-) -> None:
+) -> list[str]:
     found = facts_of(archive, prediction(archive, alert.lineage_id), result_ids(alert.lineage_id))
     message = write_oru(found, facility=settings.ae_title, notice=alert.notices + 1)
     send_message(parse_peer(settings.alert_hl7, tls=tls), message, hidden=hidden_of(found))
+    return []
 
 
 def _addresses(text: str) -> list[str]:

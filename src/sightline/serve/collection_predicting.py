@@ -12,13 +12,13 @@ from sightline.hub.hub import Hub, new_id
 from sightline.hub.predictions import add_prediction, mask_drawn_before, predictions
 from sightline.hub.volumes import read_volume
 from sightline.hub.withdrawal import withdrawn_series
-from sightline.judge.familiarity import cautions_of
 from sightline.serve.engine import Engine, learning
-from sightline.serve.making import judged, unfit
+from sightline.serve.making import cautioned, judged, unfit
 from sightline.serve.routing import recipe_of
 from sightline.values.answer import Answer
 from sightline.values.collection import SPLITS, CollectionVersion, Member, Split
 from sightline.values.identity import HubSeriesUid
+from sightline.values.likeness import Likeness
 from sightline.values.model import ModelRecord
 from sightline.values.prediction import HubPrediction
 from sightline.values.recipe import Recipe
@@ -114,12 +114,14 @@ def _predict(
         else engine.answer(record, volume)
     )
     prediction_id = new_id("prediction")
+
+    def likeness() -> Likeness:
+        scanner = scanners_of(hub, [member.series_uid]).get(member.series_uid, "")
+        found: Likeness = learning("sightline.prepare.likeness").likeness_of(volume, scanner)
+        return found
+
     finding = judged(engine, record, said, name=prediction_id)
     _, known = engine.familiar(record)
-    if known is not None:
-        scanner = scanners_of(hub, [member.series_uid]).get(member.series_uid, "")
-        likeness = learning("sightline.prepare.likeness").likeness_of(volume, scanner)
-        finding = dataclasses.replace(finding, cautions=cautions_of(known, likeness))
     return HubPrediction(
         lineage_id=prediction_id,
         model_id=record.lineage_id,
@@ -130,7 +132,7 @@ def _predict(
         split=member.split,
         volume_digest=member.volume_digest,
         mask_digest=keep_mask(hub, said.segmentation) if said.segmentation else None,
-        finding=finding,
+        finding=cautioned(finding, known, likeness),
         created_at=clock.now().isoformat(),
     )
 

@@ -5,6 +5,7 @@ Nothing is kept here, so that the same code makes a result and makes it again to
 
 import dataclasses
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from sightline.serve.triage import triage, triage_answer
 from sightline.values.answer import Answer
 from sightline.values.finding import UNFAMILIAR, Finding
 from sightline.values.identity import Digest, InstanceUid, LineageId, Patient, SeriesUid
+from sightline.values.likeness import Familiar, Likeness
 from sightline.values.model import ModelRecord
 from sightline.values.prediction import Making, Prediction
 from sightline.values.recipe import Recipe
@@ -94,19 +96,15 @@ def make(
     watch.note("predict")
     finding = judged(engine, record, said, name=prediction.lineage_id)
     held_to, known = engine.familiar(record, then.familiar if then else None)
-    if known is not None:
-        finding = dataclasses.replace(finding, cautions=cautions_of(known, part.likeness()))
+    finding = cautioned(finding, known, part.likeness)
     watch.note("measure")
     writer = _Writer(record, prediction, part, patient)
     picture, objects = writer.write(said.segmentation, finding)
     watch.note("write")
     _tell(prediction, record, ran, seconds=watch.seconds)
+    making = _making(ran, inputs, watch.seconds, familiar=held_to)
     return Made(
-        finding=finding,
-        picture=picture,
-        objects=objects,
-        making=dataclasses.replace(_making(ran, inputs, watch.seconds), familiar=held_to),
-        drawn=said.segmentation,
+        finding=finding, picture=picture, objects=objects, making=making, drawn=said.segmentation
     )
 
 
@@ -122,6 +120,21 @@ def judged(engine: Engine, record: ModelRecord, said: Answer, *, name: LineageId
     return finding_of(recipe, said.segmentation, name)
 
 
+def cautioned(
+    finding: Finding, known: Familiar | None, likeness: Callable[[], Likeness]
+) -> Finding:
+    """Add to a finding in which way its series is unlike what its model is familiar with.
+
+    Args:
+        finding: of the series.
+        known: what the model is familiar with; None where nobody looked.
+        likeness: says what the series looks like, where that is asked.
+    """
+    if known is None:
+        return finding
+    return dataclasses.replace(finding, cautions=cautions_of(known, likeness()))
+
+
 def _tell(
     prediction: Prediction, record: ModelRecord, ran: Ran, *, seconds: dict[str, float]
 ) -> None:
@@ -134,13 +147,14 @@ def _tell(
     )
 
 
-def _making(ran: Ran, inputs: list[Digest], seconds: dict[str, float]) -> Making:
+def _making(ran: Ran, inputs: list[Digest], seconds: dict[str, float], *, familiar: str) -> Making:
     return Making(
         inputs=tuple(inputs),
         back_end=ran.back_end,
         machine=ran.machine,
         software=ran.software,
         seconds=seconds,
+        familiar=familiar,
     )
 
 
