@@ -21,7 +21,7 @@ from sightline.values.alert import Alert
 
 _log = log.get("serve")
 _S_PER_MIN = 60.0
-# A way that failed is tried again sooner than people are told again.
+# Where nobody could be told, that is tried again sooner.
 _RETRY_S = 60.0
 
 
