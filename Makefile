@@ -11,9 +11,9 @@ PEER_deid := deid==0.4.13
 PEER_nnunetv2 := nnunetv2==2.8.1
 PEER_monai := 'monai[nibabel,itk,fire,ignite]==1.6.1' 'dynamic-network-architectures>=0.4'
 PEER_torchio := torchio==1.2.1
-# Tests that measure time, or start whole systems: one at a time. The others share the cores.
-ALONE := tests/app tests/engines tests/intake tests/web/test_browser.py \
-  tests/web/test_hostile_requests.py tests/web/test_server.py
+# Tests that measure time or memory, or start whole systems: one at a time. The others share the cores.
+ALONE := tests/app tests/engines tests/intake tests/serve/test_resident.py \
+  tests/web/test_browser.py tests/web/test_hostile_requests.py tests/web/test_server.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test check quick docs bench gates install install-tests system-packages clean
