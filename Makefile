@@ -12,7 +12,7 @@ PEER_nnunetv2 := nnunetv2==2.8.1
 PEER_monai := 'monai[nibabel,itk,fire,ignite]==1.6.1' 'dynamic-network-architectures>=0.4'
 PEER_torchio := torchio==1.2.1
 # Tests that measure time or memory, or start whole systems: one at a time. The others share the cores.
-ALONE := tests/app tests/engines tests/intake tests/serve/test_resident.py \
+ALONE := tests/serve/test_resident.py tests/app tests/engines tests/intake \
   tests/web/test_browser.py tests/web/test_hostile_requests.py tests/web/test_server.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
